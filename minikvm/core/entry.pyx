@@ -1,0 +1,183 @@
+"""The vCPU's side of the protocol, written once for every world and both architectures.
+
+Sources: arch/x86/kvm/x86.c vcpu_enter_guest(), arch/arm64/kvm/arm.c kvm_arch_vcpu_ioctl_run(), virt/kvm/kvm_main.c
+kvm_vcpu_block(), arch/x86/kvm/mmu/mmu.c walk_shadow_page_lockless_begin(), all v6.18.
+"""
+from libc.stdint cimport uint32_t, uint64_t
+from minikvm.core.bits cimport ctz64
+from minikvm.core.requests cimport check_request, request_pending
+from minikvm.core.world cimport (
+    MK_CMPXCHG, MK_EV_BLOCKED, MK_EV_CONSUME_BEGIN, MK_EV_CONSUME_END, MK_EV_ENTRY_ABORT, MK_EV_ENTRY_BEGIN, MK_EV_ENTRY_COMMIT,
+    MK_EV_ENTRY_END, MK_EV_LOADED, MK_EV_PUT, MK_EV_UNBLOCKED, MK_EV_WALK_BEGIN, MK_EV_WALK_END, MK_EXITING_GUEST_MODE, MK_FULL,
+    MK_IN_GUEST_MODE, MK_LOOP_PUT_CLEARS_CPU, MK_OUTSIDE_GUEST_MODE, MK_PT_BLOCK_PUBLISHED, MK_PT_BLOCK_SLEEP, MK_PT_BLOCK_TEST,
+    MK_PT_BLOCK_WOKEN, MK_PT_ENTRY_ABORT, MK_PT_ENTRY_ENTER, MK_PT_ENTRY_EXIT, MK_PT_ENTRY_IRQS_OFF, MK_PT_ENTRY_LAST_CHECK,
+    MK_PT_ENTRY_MODE, MK_PT_ENTRY_OUTSIDE, MK_PT_VCPU_CHECK, MK_PT_VCPU_HANDLED, MK_PT_VCPU_LOADED, MK_PT_VCPU_PUT, MK_PT_WALK_BEGIN,
+    MK_PT_WALK_END, MK_READING_SHADOW_PAGE_TABLES, MK_RELAXED, MK_RELEASE, MK_SMP_MB, MK_SMP_WMB, MK_LAST_POINTS, mk_fence, mk_load32,
+    mk_machine, mk_note, mk_point, mk_rmw32, mk_store32, mk_strategy)
+from minikvm.core.kick cimport put_cpu
+
+
+cdef inline int passed(mk_ctx *c, int point, mk_vcpu *v) except -1 nogil:
+    """A point on the vCPU's own side: remembered for the watchdog's dump, then offered to the injectors."""
+    c.last[c.last_n % MK_LAST_POINTS] = point
+    c.last_n += 1
+    mk_point(c, point, v)
+    return 0
+
+
+cdef int vcpu_load(mk_ctx *c, mk_vcpu *v) except -1 nogil:
+    """kvm_arch_vcpu_load(): the caller has taken the slot ``c.pcpu``."""
+    cdef const mk_strategy *s = c.vm.strategy
+    mk_store32(c, &v.cpu, MK_RELAXED, b"vcpu.cpu", <uint32_t>c.pcpu)
+    mk_note(c, MK_EV_LOADED, v, c.pcpu, 0)
+    if s.on_load != NULL:
+        s.on_load(c, s, v)
+    return passed(c, MK_PT_VCPU_LOADED, v)
+
+
+cdef int vcpu_put(mk_ctx *c, mk_vcpu *v) except -1 nogil:
+    """kvm_arch_vcpu_put(): arm64 stores -1, x86 leaves vcpu.cpu stale until the next load. Only with mode OUTSIDE_GUEST_MODE."""
+    cdef const mk_strategy *s = c.vm.strategy
+    passed(c, MK_PT_VCPU_PUT, v)
+    if s.on_put != NULL:
+        s.on_put(c, s, v)
+    if c.vm.loop.flags & MK_LOOP_PUT_CLEARS_CPU:
+        mk_store32(c, &v.cpu, MK_RELAXED, b"vcpu.cpu", <uint32_t>-1)
+    return mk_note(c, MK_EV_PUT, v, c.pcpu, 0)
+
+
+cdef int handle_requests(mk_ctx *c, mk_vcpu *v) except -1 nogil:
+    """Opportunistic handling, with IRQs and preemption on. Returns how many requests were consumed."""
+    cdef uint64_t bits = 0
+    cdef int consumed = 0
+    cdef unsigned nr
+    passed(c, MK_PT_VCPU_CHECK, v)
+    request_pending(c, v, &bits)
+    bits &= ~(c.vm.gate_mask | c.vm.sticky_mask)  # a gate is its requester's to clear (R23); a sticky one stays
+    while bits:
+        nr = ctz64(bits)
+        bits &= bits - 1
+        mk_note(c, MK_EV_CONSUME_BEGIN, v, nr, 0)
+        if check_request(c, nr, v):
+            c.vm.machine.handle(c, v, nr)
+            consumed += 1
+        mk_note(c, MK_EV_CONSUME_END, v, nr, 0)
+    if consumed:
+        passed(c, MK_PT_VCPU_HANDLED, v)
+    return consumed
+
+
+cdef int last_check(mk_ctx *c, mk_vcpu *v, bint checks_exiting, uint64_t *seen) except -1 nogil:
+    """kvm_vcpu_exit_request(): 1 when the guest must not be entered; *seen* gets the request bits."""
+    cdef uint32_t mode = MK_IN_GUEST_MODE
+    cdef int work
+    if checks_exiting:
+        mk_load32(c, &v.mode, MK_RELAXED, b"vcpu.mode", &mode)
+    request_pending(c, v, seen)
+    work = c.vm.machine.work_pending(c)
+    if mode == MK_EXITING_GUEST_MODE or seen[0] != 0 or work:
+        mk_note(c, MK_EV_ENTRY_ABORT, v, seen[0], work or mode == MK_EXITING_GUEST_MODE)
+        return 1
+    return 0
+
+
+cdef int leave_guest_mode(mk_ctx *c, mk_vcpu *v) except -1 nogil:
+    """mode = OUTSIDE_GUEST_MODE, IRQs on: what came in the window is handled here, and acknowledged."""
+    mk_store32(c, &v.mode, MK_RELAXED, b"vcpu.mode", MK_OUTSIDE_GUEST_MODE)
+    mk_fence(c, MK_SMP_WMB, b"vcpu_enter_guest")
+    passed(c, MK_PT_ENTRY_OUTSIDE, v)
+    c.vm.machine.irq_enable(c)
+    return put_cpu(c)
+
+
+cdef int vcpu_enter_guest(mk_ctx *c, mk_vcpu *v, bint checks_exiting, int mode_order) except -1 nogil:
+    """One pass of the run loop: 1 after the guest was entered and left, 0 after an aborted entry."""
+    cdef const mk_machine *m = c.vm.machine
+    cdef const mk_strategy *s = c.vm.strategy
+    cdef uint64_t seen = 0
+    cdef int again = 1
+    cdef int consumed = handle_requests(c, v)
+    c.preempt_count += 1
+    m.irq_disable(c)  # before the mode store: an IPI that comes from here on is handled only after the guest's exit (R11)
+    passed(c, MK_PT_ENTRY_IRQS_OFF, v)
+    mk_note(c, MK_EV_ENTRY_BEGIN, v, 0, 0)
+    mk_store32(c, &v.mode, mode_order, b"vcpu.mode", MK_IN_GUEST_MODE)
+    passed(c, MK_PT_ENTRY_MODE, v)
+    if s.enter_barrier != NULL:
+        s.enter_barrier(c, s, v)
+    else:
+        # The vCPU's half of the Dekker pair (R10). Pairs with the barrier in exiting_guest_mode() between requests and mode.
+        mk_fence(c, MK_SMP_MB, b"vcpu_enter_guest")
+    passed(c, MK_PT_ENTRY_LAST_CHECK, v)
+    if last_check(c, v, checks_exiting, &seen):
+        mk_note(c, MK_EV_ENTRY_END, v, 0, 0)
+        passed(c, MK_PT_ENTRY_ABORT, v)
+        leave_guest_mode(c, v)
+        if consumed == 0 and seen != 0 and (seen & ~(c.vm.gate_mask | c.vm.sticky_mask)) == 0:
+            m.await_requests(c, v, seen)  # only a gate keeps it out: wait for its requester instead of spinning (P5)
+        return 0
+    while again:
+        mk_note(c, MK_EV_ENTRY_COMMIT, v, 0, 0)
+        passed(c, MK_PT_ENTRY_ENTER, v)
+        again = m.enter_guest(c, v)
+        passed(c, MK_PT_ENTRY_EXIT, v)
+        mk_note(c, MK_EV_ENTRY_END, v, 0, 0)
+        if again:  # a fast-path exit: the mode was IN_GUEST_MODE all along, only the last check is repeated
+            mk_note(c, MK_EV_ENTRY_BEGIN, v, 0, 0)
+            if last_check(c, v, checks_exiting, &seen):
+                mk_note(c, MK_EV_ENTRY_END, v, 0, 0)
+                break
+    leave_guest_mode(c, v)
+    return 1
+
+
+cdef int enter_x86(mk_ctx *c, const mk_loop *l, mk_vcpu *v) except -1 nogil:
+    """x86: mode is stored with release, and a last check that finds EXITING_GUEST_MODE aborts."""
+    return vcpu_enter_guest(c, v, True, MK_RELEASE)
+
+
+cdef int enter_arm64(mk_ctx *c, const mk_loop *l, mk_vcpu *v) except -1 nogil:
+    """arm64: smp_store_mb(mode), and the last check sees only request bits and pending work (R19)."""
+    return vcpu_enter_guest(c, v, False, MK_RELAXED)
+
+
+cdef int shadow_walk(mk_ctx *c, mk_vcpu *v) except -1 nogil:
+    """walk_shadow_page_lockless_begin/end(): table pages read here are not freed before the walk's end."""
+    c.preempt_count += 1
+    c.vm.machine.irq_disable(c)
+    passed(c, MK_PT_WALK_BEGIN, v)
+    mk_store32(c, &v.mode, MK_RELAXED, b"vcpu.mode", MK_READING_SHADOW_PAGE_TABLES)
+    # Pairs with the barrier in exiting_guest_mode(): the flusher sees READING, or this walk sees its page-table changes.
+    mk_fence(c, MK_SMP_MB, b"shadow_walk")
+    mk_note(c, MK_EV_WALK_BEGIN, v, 0, 0)
+    c.vm.machine.walk(c, v)
+    mk_note(c, MK_EV_WALK_END, v, 0, 0)
+    # The release pairs with the flusher's read of mode: who sees OUTSIDE may free the pages.
+    mk_store32(c, &v.mode, MK_RELEASE, b"vcpu.mode", MK_OUTSIDE_GUEST_MODE)
+    passed(c, MK_PT_WALK_END, v)
+    c.vm.machine.irq_enable(c)
+    return put_cpu(c)
+
+
+cdef int vcpu_block(mk_ctx *c, mk_vcpu *v) except -1 nogil:
+    """kvm_vcpu_block(): 1 when it slept, 0 when there was a reason not to."""
+    cdef const mk_strategy *s = c.vm.strategy
+    cdef uint64_t bits = 0
+    cdef uint32_t old = 0
+    mk_store32(c, &v.wait, MK_RELAXED, b"vcpu.wait", 1)
+    passed(c, MK_PT_BLOCK_PUBLISHED, v)
+    # set_current_state()'s barrier. Pairs with the one in wake_up() between the event and the test for a sleeper.
+    mk_fence(c, MK_SMP_MB, b"vcpu_block")
+    passed(c, MK_PT_BLOCK_TEST, v)
+    request_pending(c, v, &bits)
+    if bits & c.vm.wake_mask:
+        mk_rmw32(c, &v.wait, MK_CMPXCHG, MK_FULL, b"vcpu.wait", 0, 1, &old)
+        return 0
+    passed(c, MK_PT_BLOCK_SLEEP, v)
+    mk_note(c, MK_EV_BLOCKED, v, 0, 0)
+    c.vm.machine.block(c, v)
+    mk_note(c, MK_EV_UNBLOCKED, v, 0, 0)
+    if s.on_wake != NULL:
+        s.on_wake(c, s, v)
+    passed(c, MK_PT_BLOCK_WOKEN, v)
+    return 1
