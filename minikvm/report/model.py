@@ -215,7 +215,7 @@ class Report(Part):
     schema_: Literal["minikvm.report/1"] = Field(alias="schema", description="Name and version of this format.")
     minikvm: str = Field(description="Version of minikvm.")
     run: Run = Field(description="What ran.")
-    config: dict[str, Any] = Field(description="The effective configuration, defaults filled in, as docs/yaml.md describes it.")
+    config: dict[str, Any] = Field(description="The effective configuration, defaults filled in, as docs/yaml-reference.md describes it.")
     host: Host = Field(description="Topology and machine.")
     seed: int = Field(description="Seed of every random choice of the run.")
     started: str = Field(description="When the run started: ISO 8601 with the offset from UTC.")
