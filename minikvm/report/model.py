@@ -256,10 +256,21 @@ def to_json(report: dict[str, Any] | Report, indent: int | None = 2) -> str:
 
 def report_schema() -> dict[str, Any]:
     """The JSON schema (draft 2020-12) of the report."""
-    schema = Report.model_json_schema(by_alias=True, mode="serialization")
+    schema = _plain(Report.model_json_schema(by_alias=True, mode="serialization"))
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": SCHEMA,
         **schema,
         "title": f"Report of a minikvm run ({SCHEMA})",
     }
+
+
+def _plain(schema: Any) -> Any:
+    """*schema* without what differs between pydantic's versions: titles made from names, and ``allOf`` around a single reference."""
+    if isinstance(schema, list):
+        return [_plain(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    kept = {key: _plain(value) for key, value in schema.items() if not (key == "title" and isinstance(value, str))}
+    around = kept.pop("allOf", [])
+    return kept | around[0] if len(around) == 1 else kept

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from rich.box import SIMPLE_HEAD, Box
+from rich.box import Box
 from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
@@ -17,7 +17,9 @@ from rich.text import Text
 GAP = 2
 LABEL_SHARE = 3
 LABEL_MINIMUM = 12
+# A rule under the header and nothing else. Our own, as the ends of rich's SIMPLE_HEAD are not the same in all its versions.
 ASCII_HEAD = Box("    \n    \n -- \n    \n    \n    \n    \n    \n", ascii=True)
+UTF8_HEAD = Box("    \n    \n ── \n    \n    \n    \n    \n    \n")
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ def print_groups(console: Console, groups: Sequence[Group], label: Column | None
 
 def plain_table(console: Console) -> Table:
     """An empty table in the report's style: a rule under the header, nothing else; ASCII where the output is not UTF-8."""
-    head = ASCII_HEAD if console.options.ascii_only else SIMPLE_HEAD
+    head = ASCII_HEAD if console.options.ascii_only else UTF8_HEAD
     return Table(box=head, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), header_style="dim")
 
 
