@@ -266,11 +266,15 @@ def report_schema() -> dict[str, Any]:
 
 
 def _plain(schema: Any) -> Any:
-    """*schema* without what differs between pydantic's versions: titles made from names, and ``allOf`` around a single reference."""
+    """*schema* in one form for all versions of pydantic: no titles made from names, no ``allOf`` around a single reference."""
     if isinstance(schema, list):
         return [_plain(item) for item in schema]
     if not isinstance(schema, dict):
         return schema
     kept = {key: _plain(value) for key, value in schema.items() if not (key == "title" and isinstance(value, str))}
+    if kept.get("additionalProperties") is True:
+        del kept["additionalProperties"]
+    if isinstance(kept.get("const"), str):
+        kept["type"] = "string"
     around = kept.pop("allOf", [])
     return kept | around[0] if len(around) == 1 else kept
