@@ -88,7 +88,7 @@ def _table(console: Console, columns: Sequence[Column], label: Column | None, la
     if label is not None:
         table.add_column(Text(label.header), width=label_width, overflow="fold", vertical="bottom")
     for column in columns:
-        table.add_column(Text(column.header), justify="right", no_wrap=True, vertical="bottom", min_width=column.width)
+        table.add_column(Text(column.header), justify="right", no_wrap=True, vertical="bottom")
     for row in range(rows):
         labels = [] if label is None else [Text(label.cells[row])]
         table.add_row(*labels, *(Text(column.cells[row]) for column in columns))

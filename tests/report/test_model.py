@@ -48,7 +48,8 @@ def test_every_field_of_a_report_is_required_of_its_writer() -> None:
 
 
 def test_the_shipped_schema_is_the_one_of_the_model() -> None:
-    assert json.loads(SCHEMA_FILE.read_text(encoding="utf-8")) == json.loads(schema_text()), "run: python -m minikvm.report.reference docs/report.md"
+    shipped = json.loads(SCHEMA_FILE.read_text(encoding="utf-8"))
+    assert shipped == json.loads(schema_text()), "run: python -m minikvm.report.reference docs/report.md"
 
 
 def test_the_documented_fields_are_those_of_the_model() -> None:
