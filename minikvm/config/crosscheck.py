@@ -76,7 +76,7 @@ class CrossCheck:
         try:
             holes = frozenset(parse_list(vm.holes, vm.vcpus))
         except BadList:
-            self._bad(("vm", "holes"), self._vcpu_text())
+            self._bad(("vm", "holes"), f"vCPU indexes 0..{vm.vcpus - 1}")
             return
         if len(holes) == vm.vcpus:
             self._bad(("vm", "holes"), "at least one vCPU that is no hole")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import types
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -17,6 +18,8 @@ from minikvm.config.yamldoc import Document, MapNode, Node, ScalarNode, SeqNode,
 
 _NAMES: dict[Any, str] = {bool: "true or false", int: "a whole number", float: "a number", str: "a text", type(None): "null"}
 
+_UNKNOWN, _MISSING, _MEANT = "unknown key", "missing", "did you mean "
+
 
 def explain(
     errors: Iterable[ErrorDetails], doc: Document, model: type[BaseModel], prefix: Path = (), own: Sequence[str] = ()
@@ -28,10 +31,12 @@ def explain(
     found: dict[Path, Problem] = {}
     for error in errors:
         path, missing = _walk(doc, prefix, error)
-        # The deepest complaint about a value is the one that helps; an outer one only repeats it.
         if path not in found:
             found[path] = _explain(error, doc, model, (prefix, path), missing=missing, own=own)
-    return list(found.values())
+    # A list with wrong elements is "too short" as well, and a key that is spelt wrong is also missing: say it once.
+    outer = {path[:length] for path in found for length in range(len(path))}
+    misspelt = {(*p.path[:-1], p.hint[len(_MEANT) : -1]) for p in found.values() if p.fault == _UNKNOWN and p.hint.startswith(_MEANT)}
+    return [p for p in found.values() if not (p.path in outer and not p.fault) and not (p.fault == _MISSING and p.path in misspelt)]
 
 
 def _walk(doc: Document, prefix: Path, error: ErrorDetails) -> tuple[Path, bool]:
@@ -72,20 +77,22 @@ def _explain(
     hint = str(context.get("hint", "")) if error["type"] == "minikvm" else ""
     if missing:
         line, column = doc.place(path[:-1])
-        return Problem(doc.name, line, column, path, "", expected, hint, "missing")
+        return Problem(doc.name, line, column, path, "", expected, hint, _MISSING)
     if error["loc"] and error["loc"][-1] == "[key]":
         line, column = doc.key_place(path)
         return Problem(doc.name, line, column, path, f"the key {shorten(str(path[-1]))}", _keys_expected(model, relative), hint)
     node = doc.node(path)
     line, column = doc.place(path)
-    return Problem(doc.name, line, column, path, show(node), expected, hint or _scalar_hint(node, error))
+    return Problem(doc.name, line, column, path, show(node), expected, hint or _scalar_hint(node, error, _field_at(model, relative)))
 
 
-def _scalar_hint(node: Node | None, error: ErrorDetails) -> str:
+def _scalar_hint(node: Node | None, error: ErrorDetails, field: FieldInfo | None) -> str:
     if not isinstance(node, ScalarNode):
         return ""
     if node.value is None:
-        return "leave the key out for the default"
+        return "" if field is None or field.is_required() else "leave the key out for the default"
+    if error["type"] == "literal_error" and isinstance(node.value, str):
+        return did_you_mean(node.value, re.findall("'([^']*)'", str(error.get("ctx", {}).get("expected", ""))))
     if not node.plain and error["type"] != "minikvm":
         try:
             number = resolve_plain(node.text)
@@ -103,9 +110,9 @@ def _unknown_key(doc: Document, model: type[BaseModel], path: Path, relative: Pa
     if isinstance(key, int):
         hint = 'a list format with a comma needs quotes inside { }, as in "0-3,7"'
     else:
-        hint = did_you_mean(key, known) or _belongs(model, key, path)
+        hint = "not both" if key in known else did_you_mean(key, known) or _belongs(model, key, path)
     expected = one_of(known) if len(known) > 1 else f"only {known[0]}" if known else "no options"
-    return Problem(doc.name, line, column, path, shorten(str(key)), expected, hint, "unknown key")
+    return Problem(doc.name, line, column, path, shorten(str(key)), expected, hint, _UNKNOWN)
 
 
 def _belongs(model: type[BaseModel], key: str, path: Path) -> str:

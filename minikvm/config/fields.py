@@ -146,7 +146,8 @@ def _list_validator(what: str, limit: int, parse: Callable[[str, int], tuple[int
         try:
             parse(value, limit)
         except BadList as bad:
-            hint = f'at "{bad.part[:20]}"' if bad.part != value else ""
+            where = f'at "{bad.part[:20]}"' if bad.part else "between the commas"
+            hint = where if bad.part != value else ""
             raise problem(bad.expected, hint) from None
         return value
 

@@ -147,12 +147,7 @@ class _NoOptions(BaseModel, extra="forbid"):
 
 def as_data(config: VMConfig) -> dict[str, Any]:
     """The configuration as the plain data of a YAML file, every default written out; loads(dumps(config)) == config."""
-    return config.model_dump(mode="json", by_alias=True, exclude_none=True) | {"placement": _placement(config)}
-
-
-def _placement(config: VMConfig) -> dict[str, Any]:
-    # JSON has only text as keys; YAML has the numbers that pins are.
-    return config.placement.model_dump(mode="python", exclude_none=True)
+    return config.model_dump(mode="python", by_alias=True, exclude_none=True)
 
 
 def dumps(config: VMConfig) -> str:

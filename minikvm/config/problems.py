@@ -12,6 +12,9 @@ MAX_SHOWN = 50
 MAX_VALUE = 40
 """Characters of a value that a message shows."""
 
+MAX_PATH = 80
+"""Characters of a path that a message shows."""
+
 Path = tuple[str | int, ...]
 
 
@@ -69,7 +72,7 @@ def format_path(path: Sequence[str | int]) -> str:
         else:
             plain = part.replace("_", "").replace("-", "").isalnum()
             text += ("." if text else "") + (shorten(part) if plain else quoted(part))
-    return text
+    return text if len(text) <= MAX_PATH else f"{text[: MAX_PATH - 3]}..."
 
 
 def shorten(text: str) -> str:

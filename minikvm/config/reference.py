@@ -52,7 +52,10 @@ def _sections(tree: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]
                 users.setdefault(name, []).append(f"`{where.strip('`')}.{key}`" if where else f"`{key}`")
         for name in [user for user in users if user not in seen]:
             seen.add(name)
-            waiting += [(", ".join(users[name]), inner) for inner in _objects(tree["$defs"][name])]
+            title = ", ".join(users[name])
+            shared = [other for other in users if users[other] == users[name]]
+            for inner in _objects(tree["$defs"][name]):
+                waiting.append((f"{title} with {next(iter(inner['properties']))}" if len(shared) > 1 else title, inner))
 
 
 def _objects(definition: Mapping[str, Any]) -> list[Mapping[str, Any]]:

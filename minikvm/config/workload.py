@@ -53,13 +53,19 @@ class ExceptTargets(Section):
 def _targets_kind(value: Any) -> str | None:
     if isinstance(value, list | tuple):
         return "<indexes>"
-    if isinstance(value, RandomTargets) or (isinstance(value, dict) and "random" in value):
-        return "<random>"
-    if isinstance(value, ExceptTargets) or (isinstance(value, dict) and "except" in value):
+    if isinstance(value, ExceptTargets) or (isinstance(value, dict) and "except" in value and "random" not in value):
         return "<except>"
+    if isinstance(value, RandomTargets | dict):
+        return "<random>"
     if value == "all":
         return "<all>"
     return "<text>" if isinstance(value, str) and any(c.isdigit() for c in value) else None
+
+
+def _no_number(value: Any) -> Any:
+    if isinstance(value, int) and not isinstance(value, bool):
+        raise problem(TARGETS_TEXT, "one vCPU is a list of one, and a mask needs quotes")
+    return value
 
 
 Targets = (
@@ -128,6 +134,7 @@ class WorkloadLine(Section):
     targets: Annotated[
         Targets,
         Discriminator(_targets_kind),
+        BeforeValidator(_no_number),
         Field(
             description="The vCPUs asked: all of them, some by index, a set as text, so many at random, all but some.", examples=["0-3,7"]
         ),

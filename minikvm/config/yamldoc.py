@@ -333,6 +333,10 @@ class _Builder:
         self.stack.clear()
         if "\t" in row[: place.column] and not row[: place.column].strip():
             return self._stop(place, "a tab", "spaces for the indentation")
+        if "simple key" in context and error.context_mark is not None:
+            start = Place(error.context_mark.line + 1, error.context_mark.column + 1)
+            written = lines[start.line - 1][start.column - 1 :].strip() if start.line <= len(lines) else ""
+            return self._stop(start, shorten(written), "a colon after the key")
         if place.line > len(lines) or not "".join(lines[place.line - 1 :]).strip():
             return self._stop(place, "the end of the file", f"more {_inside(context)}")
         hint = shorten_problem(problem)
@@ -348,8 +352,10 @@ def shorten_problem(problem: str) -> str:
     """The parser's remark in a word or two more than it says."""
     if "mapping values are not allowed" in problem:
         return "a colon here starts a second value: check the indentation, or quote the text"
-    if "could not find expected ':'" in problem or "did not find expected key" in problem:
+    if "could not find expected ':'" in problem or "expected key" in problem or "<block end>" in problem:
         return "the line fits no list or mapping that is open: check the indentation"
     if "cannot start any token" in problem:
         return "no value starts with this character: quote the text"
+    if "',' or '" in problem:
+        return "a comma or the closing bracket is missing"
     return problem.replace("did not find expected", "no")
