@@ -2,3 +2,7 @@
 
 May import core, the built-ins' base classes, config and the plugin manager; not report, testing or cli.
 """
+
+from minikvm.live.vm import VM, VMError
+
+__all__ = ["VM", "VMError"]

@@ -23,6 +23,8 @@ cdef int claim(lctx *t, uint32_t i, uint64_t now) noexcept nogil:
     """Is line i's next call due, and is one left? Takes it if so; a line without calls left is never due again."""
     cdef line_t *line = t.lines[i]
     cdef uint64_t left
+    if t.due[i] and mk_bare_load32(&t.l.ending, MK_RELAXED):
+        finish_line(t, i)
     if t.due[i] == 0 or t.due[i] > now or mk_bare_load32(&t.l.paused, MK_RELAXED):
         return 0
     if line.counted:
@@ -41,6 +43,15 @@ cdef void finish_line(lctx *t, uint32_t i) noexcept nogil:
     if mk_bare_rmw32(&t.l.active, MK_ADD, MK_ACQ_REL, <uint32_t>-1, 0) == 1:
         mk_bare_rmw32(&t.l.event, MK_ADD, MK_RELEASE, 1, 0)
         os_futex_wake(&t.l.event, 1)
+
+
+cdef void finish_lines(lctx *t) noexcept nogil:
+    """The thread ends: so do the lines it still had."""
+    cdef uint32_t i
+    for i in range(t.nr_lines):
+        if t.due[i]:
+            finish_line(t, i)
+    set_where(t, W_DONE)
 
 
 cdef int issue(lctx *t, line_t *line) except -1 nogil:
@@ -116,7 +127,6 @@ cdef int vcpu_main(lctx *t) except -1 nogil:
     """A vCPU's life: load, then the run loop until the VM stops."""
     cdef mk_ctx *c = &t.c
     cdef mk_vcpu *v = c.vcpu
-    cdef uint32_t i
     cdef uint64_t sticky = 0
     if t.l.backend.thread_start != NULL:
         t.l.backend.thread_start(t.l.backend, c)
@@ -138,10 +148,7 @@ cdef int vcpu_main(lctx *t) except -1 nogil:
         if sticky and not stopping(t.l):
             park(t, v)
         schedule_out(t)
-    for i in range(t.nr_lines):
-        if t.due[i]:
-            finish_line(t, i)
-    set_where(t, W_DONE)
+    finish_lines(t)
     return 0
 
 
@@ -150,6 +157,8 @@ cdef uint64_t next_due(lctx *t) noexcept nogil:
     cdef uint64_t first = 0
     cdef uint32_t i
     for i in range(t.nr_lines):
+        if mk_bare_load32(&t.l.ending, MK_RELAXED):
+            return 1
         if t.due[i] and (first == 0 or t.due[i] < first):
             first = t.due[i]
     return first
@@ -160,7 +169,7 @@ cdef int sleep_until(lctx *t, uint64_t due) except -1 nogil:
     cdef uint64_t now = os_now()
     set_where(t, W_IDLE)
     mk_bare_store32(&t.done, MK_RELAXED, 0)
-    while not stopping(t.l) and (now < due or mk_bare_load32(&t.l.paused, MK_RELAXED)):
+    while not stopping(t.l) and not mk_bare_load32(&t.l.ending, MK_RELAXED) and (now < due or mk_bare_load32(&t.l.paused, MK_RELAXED)):
         os_futex_wait(&t.done, 0, t.l.beat_ns if now >= due or due - now > t.l.beat_ns else due - now)
         bump(&t.beat, 1)
         now = os_now()
@@ -177,6 +186,8 @@ cdef int task_main(lctx *t) except -1 nogil:
         due = next_due(t)
         if due == 0:
             break
+        if mk_bare_load32(&t.l.ending, MK_RELAXED):
+            break
         if due > os_now() or mk_bare_load32(&t.l.paused, MK_RELAXED):
             schedule_out(t)
             sleep_until(t, due)
@@ -191,7 +202,7 @@ cdef int task_main(lctx *t) except -1 nogil:
         if c.pcpu >= 0 and (c.need_resched or mk_bare_load32(&slot_of(t.l, c.pcpu).nr_queued, MK_RELAXED)):
             schedule_out(t)  # the queue is first come, first served: the vCPU of this pCPU gets its turn
     schedule_out(t)
-    set_where(t, W_DONE)
+    finish_lines(t)
     return 0
 
 
@@ -226,6 +237,8 @@ cdef int irq_main(lctx *t) except -1 nogil:
         due = next_due(t)
         if due == 0:
             break
+        if mk_bare_load32(&t.l.ending, MK_RELAXED):
+            break
         if due > os_now() or mk_bare_load32(&t.l.paused, MK_RELAXED):
             sleep_until(t, due)
             continue
@@ -250,7 +263,7 @@ cdef int irq_main(lctx *t) except -1 nogil:
             os_futex_wait(&t.done, 0, 1000000)
             bump(&t.beat, 1)
     mk_bare_rmw64(&p.work, MK_CMPXCHG, MK_ACQ_REL, 0, <uint64_t>t)
-    set_where(t, W_DONE)
+    finish_lines(t)
     return 0
 
 

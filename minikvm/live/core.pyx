@@ -19,7 +19,7 @@ from minikvm.live.os cimport (
     pthread_mutex_destroy, pthread_mutex_init)
 from minikvm.live.slots cimport stop_everything
 from minikvm.live.state cimport (
-    HIST_SHARDS, K_COUNTERS, MAX_FOUND, NR_KINDS, NR_PROPS, N_COUNTERS, P_HELD, P_IRQS, T_ALL, T_FIXED, T_RANDOM, W_DONE, found_t, kind_t, lctx,
+    HIST_SHARDS, K_COUNTERS, MAX_FOUND, NR_KINDS, NR_PROPS, N_COUNTERS, P_HELD, P_IRQS, T_ALL, T_FIXED, T_RANDOM, W_BLOCKED, found_t, kind_t, lctx,
     line_t, live_t, pcpu_t, slot_of)
 
 cdef extern from "<stdlib.h>":
@@ -58,6 +58,7 @@ cdef class LiveCore:
     cdef unsigned max_threads
     cdef list names           # a name for each thread
     cdef char *bells
+    cdef int call_line        # the workload line of calls from Python, -1 before the first
     cdef lctx *main_thread    # for calls and stops from Python
 
     def __cinit__(self, VcpuTable table, *, strategy, loop, backend, injectors, bint spin, used, unsigned max_threads, unsigned max_lines,
@@ -70,6 +71,7 @@ cdef class LiveCore:
         self.table = table
         self.keep = [strategy, loop, backend, list(injectors)]
         self.names = []
+        self.call_line = -1
         self.injector_objects = list(injectors)
         l.vm = table.vm
         l.vm.machine = live_machine()
@@ -275,6 +277,14 @@ cdef class LiveCore:
         self.give_lines(t, lines)
         return t.c.id
 
+    def add_wake_mask(self, uint64_t bits):
+        """Request bits that some call makes without NO_WAKEUP: they end a sleep."""
+        self.l.vm.wake_mask |= bits
+
+    @property
+    def has_wire(self):
+        return bool(mk_bare_load32(&self.l.late, MK_RELAXED))
+
     def add_wire(self):
         return self.new_thread("wire", MK_CTX_TASK, 0, -1).c.id
 
@@ -297,11 +307,21 @@ cdef class LiveCore:
             with nogil:
                 calls.wire_main(t)
 
-    def call(self, unsigned line, int pcpu):
-        """One call of *line* as a task on *pcpu*, from the calling thread. False when the VM stopped instead."""
+    def set_call(self, uint32_t req, uint32_t kind, targets, bint wait, bint gate):
+        """What call() is to do; see add_line()."""
+        if self.call_line < 0:
+            self.call_line = self.add_line(req, kind, None, 0, wait, gate, 0, 0, None)
+        self.lines[self.call_line].req = req
+        self.lines[self.call_line].kind = kind
+        self.lines[self.call_line].wait = wait
+        self.lines[self.call_line].gate = gate
+        self.set_targets(self.call_line, targets, 0)
+
+    def call(self, int pcpu):
+        """One call as a task on *pcpu*, from the calling thread. False when the VM stopped instead."""
         cdef lctx *t = self.main_thread
         cdef int done
-        cdef line_t *l = &self.lines[line]
+        cdef line_t *l = &self.lines[self.call_line]
         if t.payload is NULL:
             self.callers_memory(t)
         t.tid = <uint32_t>os_gettid()
@@ -319,6 +339,26 @@ cdef class LiveCore:
     def pause(self, bint on):
         """No new calls while on."""
         mk_bare_store32(&self.l.paused, MK_SEQ_CST, on)
+
+    def end_calls(self):
+        """No initiator makes another call: what is left of every line is dropped."""
+        mk_bare_store32(&self.l.ending, MK_SEQ_CST, 1)
+
+    def nothing_owed(self):
+        """Has every vCPU that is not asleep handled its requests? (A sleeper may keep those made with NO_WAKEUP.)"""
+        cdef unsigned i
+        cdef uint64_t kept = self.l.vm.gate_mask | self.l.vm.sticky_mask
+        cdef lctx *t
+        cdef uint64_t bits
+        for i in range(self.l.nr_threads):
+            t = self.l.threads[i]
+            if t.c.vcpu is not NULL:
+                bits = mk_bare_load64(&t.c.vcpu.requests, MK_ACQUIRE) & ~kept
+                if mk_bare_load32(&t.handling, MK_ACQUIRE) & 1:
+                    return False
+                if bits and (mk_bare_load32(&t.where, MK_RELAXED) != W_BLOCKED or bits & self.l.vm.wake_mask):
+                    return False
+        return True
 
     def wait_event(self, uint64_t ns):
         """Sleep until the last initiator is done, or *ns*."""
@@ -456,6 +496,27 @@ cdef class LiveCore:
         return (mk_bare_load32(&p.pending, MK_RELAXED) & P_IRQS, holder.c.id if holder is not NULL else None,
                 mk_bare_load32(&p.acks_left, MK_RELAXED), mk_bare_load32(&p.nr_queued, MK_RELAXED))
 
+    def pcpu_of(self, unsigned number):
+        """The slot that a thread holds, or None; found by the holders, which may be read at any time."""
+        cdef unsigned i
+        for i in range(self.l.vm.nr_pcpus):
+            if <lctx *>mk_bare_load64(&slot_of(&self.l, i).holder, MK_ACQUIRE) is self.l.threads[number]:
+                return i
+        return None
+
+    def irq_pending(self, unsigned number):
+        """Is an interrupt pending on the slot that the thread holds?"""
+        pcpu = self.pcpu_of(number)
+        return pcpu is not None and bool(mk_bare_load32(&slot_of(&self.l, pcpu).pending, MK_RELAXED) & P_IRQS)
+
+    @property
+    def wake_mask(self):
+        return self.l.vm.wake_mask
+
+    def silent_bits(self, unsigned number):
+        """Request bits that nobody owes the guest: gates, which keep it out by themselves, and sticky ones it has seen."""
+        return self.l.vm.gate_mask | self.l.vm.sticky_mask
+
     def awaited_slots(self, unsigned pcpu):
         """The pCPUs whose acknowledgement the holder of *pcpu* still waits for."""
         cdef unsigned i
@@ -466,3 +527,8 @@ cdef class LiveCore:
     def now():
         """CLOCK_MONOTONIC in ns, the clock of all times here."""
         return os_now()
+
+
+def set_probability(capsule, double probability):
+    """Of an injector's acting where it is asked."""
+    injector_from(capsule).probability = probability

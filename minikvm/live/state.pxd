@@ -177,6 +177,7 @@ ctypedef struct live_t:
     found_t found[MAX_FOUND]
     mk_atomic64 deferrals
     mk_atomic32 paused      # no new calls
+    mk_atomic32 ending      # no further calls, ever
     mk_atomic32 active      # initiators that still have calls to make
     mk_atomic32 in_flight   # IPIs that the wire still carries
     mk_atomic32 late        # a wire thread runs

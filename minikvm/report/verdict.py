@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from minikvm.report.humanize import number, plural, seconds, times
 from minikvm.report.model import PropertyRow, Report
-from minikvm.report.properties import is_advisory
+from minikvm.properties import is_advisory
 
 ENDINGS = {
     "finished": "It finished its workload in {}.",
