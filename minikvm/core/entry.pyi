@@ -1,0 +1,3 @@
+from typing import Literal
+
+def loops() -> dict[Literal["x86", "arm64"], object]: ...
