@@ -28,10 +28,11 @@ class Commands(click.Group):
 
     def main(self, args: Any = None, prog_name: str | None = None, *rest: Any, standalone_mode: bool = True, **extra: Any) -> Any:
         """As click's; with standalone_mode=False exceptions pass through."""
+        run: Any = super().main
         if not standalone_mode:
-            return super().main(args, prog_name, *rest, standalone_mode=False, **extra)
+            return run(args, prog_name, *rest, standalone_mode=False, **extra)
         try:
-            result: Any = super().main(args, prog_name, *rest, standalone_mode=False, **extra)
+            result = run(args, prog_name, *rest, standalone_mode=False, **extra)
             sys.stdout.flush()
             code = result if isinstance(result, int) else OK
         except BaseException as error:
