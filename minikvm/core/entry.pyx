@@ -12,15 +12,14 @@ from minikvm.core.world cimport (
     MK_IN_GUEST_MODE, MK_LOOP_PUT_CLEARS_CPU, MK_OUTSIDE_GUEST_MODE, MK_PT_BLOCK_PUBLISHED, MK_PT_BLOCK_SLEEP, MK_PT_BLOCK_TEST,
     MK_PT_BLOCK_WOKEN, MK_PT_ENTRY_ABORT, MK_PT_ENTRY_ENTER, MK_PT_ENTRY_EXIT, MK_PT_ENTRY_IRQS_OFF, MK_PT_ENTRY_LAST_CHECK,
     MK_PT_ENTRY_MODE, MK_PT_ENTRY_OUTSIDE, MK_PT_VCPU_CHECK, MK_PT_VCPU_HANDLED, MK_PT_VCPU_LOADED, MK_PT_VCPU_PUT, MK_PT_WALK_BEGIN,
-    MK_PT_WALK_END, MK_READING_SHADOW_PAGE_TABLES, MK_RELAXED, MK_RELEASE, MK_SMP_MB, MK_SMP_WMB, MK_LAST_POINTS, mk_fence, mk_load32,
-    mk_machine, mk_note, mk_point, mk_rmw32, mk_store32, mk_strategy)
+    MK_PT_WALK_END, MK_READING_SHADOW_PAGE_TABLES, MK_RELAXED, MK_RELEASE, MK_SMP_MB, MK_SMP_WMB, mk_fence, mk_load32,
+    mk_machine, mk_note, mk_point, mk_remember, mk_rmw32, mk_store32, mk_strategy)
 from minikvm.core.kick cimport put_cpu
 
 
 cdef inline int passed(mk_ctx *c, int point, mk_vcpu *v) except -1 nogil:
     """A point on the vCPU's own side: remembered for the watchdog's dump, then offered to the injectors."""
-    c.last[c.last_n % MK_LAST_POINTS] = point
-    c.last_n += 1
+    mk_remember(c, point)
     mk_point(c, point, v)
     return 0
 
