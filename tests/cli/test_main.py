@@ -54,9 +54,13 @@ def test_help_imports_nothing_but_click():
         (["plugins", "show", "nothing-like-it"], "there is no plugin 'nothing-like-it'"),
     ],
 )
-def test_wrong_usage_is_exit_code_2_and_one_message(call, arguments, message):
-    code, out, err = call(*arguments)
-    assert code == 2 and message in err and "Traceback" not in err and out == ""
+def test_wrong_usage_is_exit_code_2_and_one_message(invoke, arguments, message):
+    result = invoke(*arguments)
+    assert result.exit_code == 2 and message in result.stderr and "Traceback" not in result.stderr and result.stdout == ""
+
+
+def test_the_exit_code_reaches_the_shell(call):
+    assert call("nonsense")[0] == 2
 
 
 def test_a_plugin_that_raises_is_exit_code_3_with_its_traceback(call, tmp_path):
@@ -102,3 +106,11 @@ def test_a_strategys_name_is_completed_with_the_plugins_named_before(invoke, par
     words = f"minikvm -p {parts} run x.yaml --strategy test-"
     result = invoke(env={"_CLI_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": "6"}, prog_name="cli")
     assert "test-strategy" in result.output
+
+
+def test_a_reader_that_goes_away_during_the_help_is_no_traceback(start):
+    read, write = os.pipe()
+    os.close(read)
+    process = start("--help", stdout=write)
+    os.close(write)
+    assert process.communicate(timeout=60)[1] == "" and process.returncode == 141

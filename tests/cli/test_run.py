@@ -7,11 +7,13 @@ import pytest
 
 
 @pytest.fixture
-def run(call, config, parts, fake_vm):
-    """Run the small configuration with a VM whose run() does *body*."""
+def run(invoke, config, parts, fake_vm, monkeypatch):
+    """Run the small configuration with a VM whose run() does *body*: (exit code, stdout, stderr)."""
 
     def run(*arguments, body="pass"):
-        return call("-p", parts, "-p", fake_vm(body), "run", config, "--json", *arguments)
+        monkeypatch.setattr("minikvm.live.VM", None, raising=False)  # put back after the test what the plugin replaces
+        result = invoke("-p", parts, "-p", fake_vm(body), "run", config, "--json", *arguments)
+        return result.exit_code, result.stdout, result.stderr
 
     return run
 
@@ -53,9 +55,9 @@ def test_a_wrong_value_on_the_command_line_is_exit_code_2_and_says_which(run, ar
     assert code == 2 and out == "" and "Traceback" not in err and all(part in err for part in parts_of_message)
 
 
-def test_a_missing_file_is_exit_code_2(call):
-    code, _, err = call("run", "nowhere.yaml")
-    assert code == 2 and "nowhere.yaml" in err and "Traceback" not in err
+def test_a_missing_file_is_exit_code_2(invoke):
+    result = invoke("run", "nowhere.yaml")
+    assert result.exit_code == 2 and "nowhere.yaml" in result.stderr and "Traceback" not in result.stderr
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
