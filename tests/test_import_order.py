@@ -4,8 +4,9 @@ import ast
 import re
 from pathlib import Path
 
-import minikvm
 import pytest
+
+import minikvm
 
 PACKAGE = Path(minikvm.__file__).parent
 FLOORS = [

@@ -4,8 +4,9 @@ import os
 import subprocess
 import sys
 
-import minikvm
 import pytest
+
+import minikvm
 
 COMMANDS = [["run"], ["validate"], ["schema"], ["plugins"], ["plugins", "list"], ["plugins", "show"], ["new"]]
 
@@ -30,7 +31,9 @@ def test_version(invoke):
     assert invoke("--version").output == f"minikvm {minikvm.__version__}\n"
 
 
-@pytest.mark.parametrize("arguments", [["-p", "parts", "plugins", "list"], ["plugins", "-p", "parts", "list"], ["plugins", "list", "-p", "parts"]])
+@pytest.mark.parametrize(
+    "arguments", [["-p", "parts", "plugins", "list"], ["plugins", "-p", "parts", "list"], ["plugins", "list", "-p", "parts"]]
+)
 def test_a_plugin_may_be_named_before_or_after_the_command(invoke, parts, arguments):
     result = invoke(*(parts if argument == "parts" else argument for argument in arguments))
     assert "test-strategy" in result.output
@@ -99,7 +102,7 @@ def test_a_defect_of_minikvm_is_not_taken_for_a_violation(invoke, monkeypatch):
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_a_shell_gets_its_completion(call, shell):
     code, out, _ = call(env=os.environ | {"_MINIKVM_COMPLETE": f"{shell}_source", "PYTHONPATH": os.pathsep.join(sys.path)})
-    assert code == 0 and "_MINIKVM_COMPLETE" in out or "complete" in out
+    assert (code == 0 and "_MINIKVM_COMPLETE" in out) or "complete" in out
 
 
 def test_a_strategys_name_is_completed_with_the_plugins_named_before(invoke, parts):

@@ -6,8 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import minikvm
 import pytest
+
+import minikvm
 from minikvm.cli.scaffold import Package
 
 KINDS = ["strategy", "backend", "injector", "loop"]
@@ -29,7 +30,8 @@ def new(invoke, tmp_path):
 def python(folder, *arguments):
     """Run Python in *folder*, with it and minikvm importable."""
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(folder), ROOT])}
-    done = subprocess.run([sys.executable, *arguments], cwd=folder, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    command = [sys.executable, *arguments]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 

@@ -21,7 +21,8 @@ def test_the_json_says_all(invoke, parts):
     assert listed["schema"] == "minikvm.plugins/1"
     (item,) = [item for item in listed["plugins"] if item["name"] == "test-strategy"]
     assert (item["kind"], item["summary"], item["plugin"], item["location"]) == ("strategy", "A strategy for the tests.", parts, parts)
-    assert item["distribution"] is None and item["capabilities"] == ["acknowledges"] and item["options"]["properties"]["batch"]["default"] == 8
+    assert item["distribution"] is None and item["capabilities"] == ["acknowledges"]
+    assert item["options"]["properties"]["batch"]["default"] == 8
 
 
 def test_a_request_of_a_plugin_is_listed(invoke, tmp_path):

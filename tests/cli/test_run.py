@@ -29,7 +29,8 @@ def test_a_violation_is_the_reports_exit_code(run):
 
 def test_seed_and_strategy_replace_those_of_the_file(run, tmp_path):
     other = tmp_path / "other.py"
-    other.write_text("from minikvm.kinds import Strategy\nclass S(Strategy):\n    name='other'\n    def dispatch(self, vm, request, targets): ...\n")
+    text = "from minikvm.kinds import Strategy\nclass S(Strategy):\n    name='other'\n    def dispatch(self, vm, request, targets): ...\n"
+    other.write_text(text)
     report = json.loads(run("--seed", "7", "--strategy", "other", "-p", other)[1])
     assert (report["seed"], report["strategy"]) == (7, "other")
 
@@ -71,7 +72,8 @@ def test_a_signal_ends_the_run_with_the_report_so_far_and_130(start, config, par
 
 
 def test_a_vm_that_handles_the_interrupt_itself_has_its_report_printed_once(run):
-    code, out, _ = run(body="try:\n    os.kill(os.getpid(), signal.SIGTERM)\n    time.sleep(60)\nexcept KeyboardInterrupt:\n    return self.report")
+    body = "try:\n    os.kill(os.getpid(), signal.SIGTERM)\n    time.sleep(60)\nexcept KeyboardInterrupt:\n    return self.report"
+    code, out, _ = run(body=body)
     assert code == 130 and json.loads(out)["exit_code"] == 130
 
 

@@ -4,6 +4,7 @@ import sys
 import textwrap
 
 import pytest
+
 from minikvm.plugins import Manager
 
 STRATEGY = """

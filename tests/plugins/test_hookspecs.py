@@ -3,6 +3,7 @@
 import inspect
 
 import pytest
+
 from minikvm import hookspecs
 from minikvm.plugins import Manager
 

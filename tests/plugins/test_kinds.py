@@ -4,13 +4,14 @@ import inspect
 import re
 from pathlib import Path
 
-import minikvm
 import pytest
+from pydantic import BaseModel
+
+import minikvm
 from minikvm import kinds
 from minikvm.kindcheck import KindError, check_class
 from minikvm.kinds import Backend, Injector, Loop, RequestDef, Strategy
 from minikvm.plugins import Manager
-from pydantic import BaseModel
 
 
 def dispatch(self, vm, request, targets):

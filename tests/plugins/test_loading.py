@@ -1,6 +1,7 @@
 """Loading: files, modules, installed distributions; what is broken, left out, or clashes."""
 
 import pytest
+
 from minikvm.plugins import Manager, NotFound, PluginError
 
 BROKEN = "raise RuntimeError('no such device')"
@@ -60,7 +61,7 @@ def test_a_folder_is_no_plugin_file(tmp_path):
 
 
 def test_a_name_of_nothing_is_not_found():
-    with pytest.raises(NotFound, match="neither a .py file nor an installed plugin"):
+    with pytest.raises(NotFound, match=r"neither a \.py file nor an installed plugin"):
         Manager(["no_such_module_anywhere"], no_plugins=True)
 
 
@@ -144,7 +145,7 @@ def test_a_plugin_with_one_wrong_class_brings_none_of_its_classes(install, strat
 @pytest.mark.parametrize("options", [{"strict": True}, {"plugins": ["bad-dist"]}])
 def test_a_broken_installed_plugin_is_an_error_when_strict_or_asked_for(install, options):
     install("bad-dist", BROKEN)
-    with pytest.raises(PluginError, match="bad-dist 1.0"):
+    with pytest.raises(PluginError, match=r"bad-dist 1\.0"):
         Manager(**options)
 
 
@@ -206,7 +207,14 @@ class I(Injector):
     assert "mine" in manager.names("strategy") and "mine" in manager.names("injector")
 
 
-REQUEST = "from minikvm.hookspecs import hookimpl\nfrom minikvm.kinds import RequestDef\n@hookimpl\ndef minikvm_requests():\n    return [{}]\n"
+REQUEST = """
+from minikvm.hookspecs import hookimpl
+from minikvm.kinds import RequestDef
+
+@hookimpl
+def minikvm_requests():
+    return [{}]
+"""
 
 
 @pytest.mark.parametrize("other", ["RequestDef('MY_SCAN', 51)", "RequestDef('OTHER', 50)"])

@@ -3,9 +3,10 @@
 import sys
 
 import pytest
+from pydantic import ValidationError
+
 from minikvm import pluginload
 from minikvm.plugins import Manager, NotFound, PluginError
-from pydantic import ValidationError
 
 OPTIONS = """
 from minikvm.kinds import Options, Strategy
@@ -79,7 +80,7 @@ def test_unknown_options_are_refused(manager):
 
 
 def test_an_exception_of_the_plugins_constructor_names_the_plugin(manager):
-    with pytest.raises(PluginError, match="strategy mine .*plugin_under_test.*unlucky"):
+    with pytest.raises(PluginError, match=r"strategy mine .*plugin_under_test.*unlucky"):
         manager.create("strategy", "mine", {"batch": 13})
 
 
@@ -114,7 +115,9 @@ def test_a_module_with_an_underscore_is_no_builtin(builtin, strategy_text):
     assert Manager(no_plugins=True).names("strategy") == ()
 
 
-@pytest.mark.parametrize(("text", "cause"), [("1/0", "ZeroDivisionError"), ("import sys; sys.exit(1)", "SystemExit"), ("", "it holds none")])
+@pytest.mark.parametrize(
+    ("text", "cause"), [("1/0", "ZeroDivisionError"), ("import sys; sys.exit(1)", "SystemExit"), ("", "it holds none")]
+)
 def test_a_broken_builtin_is_an_error(builtin, text, cause):
     builtin("broken", text)
     with pytest.raises(PluginError, match=cause):
