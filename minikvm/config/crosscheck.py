@@ -9,7 +9,7 @@ import math
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
-from minikvm.config.fields import MAX_PCPUS
+from minikvm.config.fields import MAX_PCPUS, MAX_VCPU_ID
 from minikvm.config.host import Topology
 from minikvm.config.listformat import BadList, parse_list, parse_set
 from minikvm.config.model import VM, Check, Host, OwnRequest, Placement, Plugin
@@ -69,7 +69,7 @@ class CrossCheck:
         if vm is None:
             return
         self.nr_vcpus = vm.vcpus
-        if vm.ids is not None and (count := len(parse_list(vm.ids, 1 << 30))) != vm.vcpus:
+        if vm.ids is not None and (count := len(parse_list(vm.ids, MAX_VCPU_ID + 1))) != vm.vcpus:
             self._bad(("vm", "ids"), f"{vm.vcpus} vCPU ids, as many as vcpus", f"these are {count}")
         if vm.holes is None:
             return

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import types
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
@@ -18,6 +19,9 @@ from minikvm.config.yamldoc import Document, MapNode, Node, ScalarNode, SeqNode,
 
 _NAMES: dict[Any, str] = {bool: "true or false", int: "a whole number", float: "a number", str: "a text", type(None): "null"}
 
+MAX_EXPLAINED = 1000
+"""Schema errors that become problems; nobody reads more, and looking for a near name takes its time."""
+
 _UNKNOWN, _MISSING, _MEANT = "unknown key", "missing", "did you mean "
 
 
@@ -29,7 +33,7 @@ def explain(
     ``own``: keys at ``prefix`` that are not the model's but fine (a plugin's name beside its options).
     """
     found: dict[Path, Problem] = {}
-    for error in errors:
+    for error in islice(errors, MAX_EXPLAINED):
         path, missing = _walk(doc, prefix, error)
         if path not in found:
             found[path] = _explain(error, doc, model, (prefix, path), missing=missing, own=own)

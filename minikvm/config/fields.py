@@ -206,4 +206,13 @@ _T = TypeVar("_T")
 Many = Annotated[tuple[_T, ...], Field(strict=False)]
 """A YAML list. (A strict pydantic tuple would refuse Python's list; the elements stay strict.)"""
 
-ONE_OR_MANY = (BeforeValidator(lambda value: value if isinstance(value, list | tuple) else [value]), OneOrMany)
+
+def at_most(count: int) -> BeforeValidator:
+    """Field metadata: a list or mapping of more elements is refused before any is looked at; pydantic would validate them all first."""
+
+    def check(value: Any) -> Any:
+        if isinstance(value, list | tuple | dict) and len(value) > count:
+            raise problem(f"at most {count} elements")
+        return value
+
+    return BeforeValidator(check)

@@ -23,7 +23,7 @@ class BadList(ValueError):
 
 def parse_list(text: str, limit: int) -> tuple[int, ...]:
     """The indexes of a list, ascending, each once. Raises BadList; also for an index of ``limit`` or more, and for no index."""
-    found: set[int] = set()
+    found = 0  # a bit an index: a text may name the same long range very often
     for piece in text.split(","):
         part = piece.strip()
         match = _ITEM.fullmatch(part)
@@ -34,8 +34,8 @@ def parse_list(text: str, limit: int) -> tuple[int, ...]:
             raise BadList(part, f"a range that goes up ({last}-{first})")
         if last >= limit:
             raise BadList(part, f"indexes 0..{limit - 1}")
-        found.update(range(first, last + 1))
-    return tuple(sorted(found))
+        found |= ((1 << last - first + 1) - 1) << first
+    return _indexes(found)
 
 
 def parse_set(text: str, limit: int) -> tuple[int, ...]:
@@ -49,7 +49,11 @@ def parse_set(text: str, limit: int) -> tuple[int, ...]:
         raise BadList(stripped, f"indexes 0..{limit - 1}, not bit {bits.bit_length() - 1}")
     if not bits:
         raise BadList(stripped, "at least one bit set")
-    return tuple(index for index in range(bits.bit_length()) if bits >> index & 1)
+    return _indexes(bits)
+
+
+def _indexes(bits: int) -> tuple[int, ...]:
+    return tuple(index for index, digit in enumerate(reversed(f"{bits:b}")) if digit == "1")
 
 
 def format_list(indexes: Iterable[int]) -> str:

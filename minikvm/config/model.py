@@ -22,6 +22,7 @@ from minikvm.config.fields import (
     RequestName,
     RunDuration,
     Section,
+    at_most,
     problem,
 )
 from minikvm.config.workload import WorkloadLine
@@ -99,6 +100,7 @@ class Placement(Section):
     ] = None
     pins: Annotated[
         dict[int, int],
+        at_most(MAX_VCPUS),
         Field(description="vCPU index: the pCPU it starts on, whatever the policy.", max_length=MAX_VCPUS, examples=[{0: 0, 1: 4}]),
         Expected("a mapping of vCPU indexes to pCPUs, such as {0: 0, 1: 4}", item=f"a pCPU 0..{MAX_PCPUS - 1}"),
     ] = Field(default_factory=dict)
@@ -173,6 +175,7 @@ class OwnRequest(Section):
     id: Annotated[int, Field(ge=8, le=63, description="Its bit; 0..7 are common to all architectures.", examples=[48])]
     flags: Annotated[
         Many[Literal["wait", "no_wakeup", "no_action"]],
+        at_most(3),
         Field(description="What holds unless a workload line says otherwise.", max_length=3, examples=[["wait", "no_wakeup"]]),
         Expected("a list of wait, no_wakeup, no_action", item="wait, no_wakeup or no_action"),
     ] = ()
@@ -201,11 +204,13 @@ class Check(Section):
     faults: Annotated[int, Field(ge=0, le=64, description="Injected faults in one execution.", examples=[1])] = 1
     models: Annotated[
         Many[PluginName],
+        at_most(16),
         Field(min_length=1, max_length=16, description="Memory models.", examples=[["sc", "tso", "lkmm"]]),
         Expected("a list of memory models, such as [sc, tso, lkmm]", item="the name of a memory model, such as sc or lkmm"),
     ] = ("sc", "tso")
     properties: Annotated[
         Many[Literal["P1", "P2", "P3", "P4", "P5", "P6", "P7", "P8", "P9", "P10"]],
+        at_most(10),
         Field(max_length=10, description="The properties that are judged; empty: all.", examples=[["P1", "P2"]]),
         Expected("a list of properties out of P1 to P10", item="one of P1 to P10"),
     ] = ()
@@ -254,17 +259,20 @@ class VMConfig(Section):
     ] = Plugin(name="x86")
     injectors: Annotated[
         Many[Annotated[InjectorPlugin, BeforeValidator(_by_name)]],
+        at_most(64),
         Field(max_length=64, description="Race injectors.", examples=[[{"name": "stale-cpu", "probability": 0.05}]]),
         Expected("a list of injectors", item=_PLUGIN_TEXT.format("race injector")),
     ] = ()
     guest: Annotated[Guest, Field(description="What the guests do.")] = Guest()
     requests: Annotated[
         Many[OwnRequest],
+        at_most(56),
         Field(max_length=56, description="Request ids of the file's own."),
         Expected("a list of requests, each {name: ..., id: ...}", item="a mapping such as {name: MY_REQUEST, id: 48}"),
     ] = ()
     workload: Annotated[
         Many[WorkloadLine],
+        at_most(1000),
         Field(max_length=1000, description="The streams of requests, all at the same time."),
         Expected("a list of workload lines, each {request: ..., ...}", item="a mapping such as {request: TLB_FLUSH, count: 1000}"),
     ] = ()

@@ -59,7 +59,7 @@ class ConfigError(Exception):
     def __str__(self) -> str:
         lines = [str(problem) for problem in self.problems[:MAX_SHOWN]]
         if len(self.problems) > MAX_SHOWN:
-            lines.append(f"{self.problems[0].file}: and {len(self.problems) - MAX_SHOWN} more problems")
+            lines.append(f"{self.problems[0].file}: and at least {len(self.problems) - MAX_SHOWN} more problems")
         return "\n".join(lines)
 
 

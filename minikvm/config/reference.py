@@ -19,8 +19,8 @@ One file describes one VM and what is done to it. `minikvm validate FILE` checks
 
 - YAML 1.2, core schema: `no`, `on` and `yes` are texts, `010` is ten, `0o10` is eight. One document, UTF-8, at most 1 MiB,
   {MAX_DEPTH} levels deep.
-- Anchors and aliases work, within {MAX_VALUES} values after expansion. Merge keys (`<<`) and tags beside the core ones are errors,
-  and so are unknown and duplicate keys.
+- At most {MAX_VALUES} values, keys included. Anchors and aliases work; what they expand to counts.
+  Merge keys (`<<`) and tags beside the core ones are errors, and so are unknown and duplicate keys.
 - Nothing is converted: `"8"` is no number, `1` is no `true`.
 - A duration is a number with a unit (`ns`, `us`, `ms`, `s`, `min`): `10us`, `1.5ms`, `2s`. A key that ends in `_us`
   or `_ms` takes a bare number.

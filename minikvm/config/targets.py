@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from minikvm.config.fields import MAX_VCPU_ID
 from minikvm.config.listformat import parse_list, parse_set
 from minikvm.config.model import VM
 from minikvm.config.workload import ExceptTargets, Initiator, RandomTargets, WorkloadLine
@@ -28,7 +29,7 @@ def holes_of(vm: VM) -> frozenset[int]:
 
 def ids_of(vm: VM) -> tuple[int, ...]:
     """The id of each index of the table, holes included."""
-    return parse_list(vm.ids, 1 << 30) if vm.ids is not None else tuple(range(vm.vcpus))
+    return parse_list(vm.ids, MAX_VCPU_ID + 1) if vm.ids is not None else tuple(range(vm.vcpus))
 
 
 def resolve_targets(line: WorkloadLine, nr_vcpus: int, holes: Iterable[int] = ()) -> TargetSet:

@@ -18,6 +18,7 @@ from minikvm.config.fields import (
     Pcpu,
     RequestName,
     Section,
+    at_most,
     problem,
 )
 
@@ -43,7 +44,8 @@ class ExceptTargets(Section):
     """All vCPUs but some."""
 
     but: Annotated[
-        Annotated[Many[Index], Field(min_length=1), Tag("<indexes>")] | Annotated[IndexSet, Tag("<text>")],
+        Annotated[Many[Index], Field(min_length=1, max_length=MAX_VCPUS), at_most(MAX_VCPUS), Tag("<indexes>")]
+        | Annotated[IndexSet, Tag("<text>")],
         Discriminator(_except_kind),
         Field(alias="except", description="The vCPUs that are left out: a list of indexes, or a text.", examples=["0,2-7"]),
         Expected('a list of vCPU indexes, or a text such as "0,2-7"', item=f"a vCPU index 0..{MAX_VCPUS - 1}"),
@@ -70,7 +72,7 @@ def _no_number(value: Any) -> Any:
 
 Targets = (
     Annotated[Literal["all"], Tag("<all>")]
-    | Annotated[Many[Index], Field(min_length=1), Tag("<indexes>")]
+    | Annotated[Many[Index], Field(min_length=1, max_length=MAX_VCPUS), at_most(MAX_VCPUS), Tag("<indexes>")]
     | Annotated[IndexSet, Tag("<text>")]
     | Annotated[RandomTargets, Tag("<random>")]
     | Annotated[ExceptTargets, Tag("<except>")]
@@ -143,6 +145,7 @@ class WorkloadLine(Section):
     sources: Annotated[
         Many[Annotated[Initiator, Expected(FROM_TEXT)]],
         BeforeValidator(_as_list),
+        at_most(MAX_PCPUS),
         OneOrMany,
         Field(
             alias="from",

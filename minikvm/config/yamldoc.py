@@ -197,7 +197,7 @@ class _Builder:
         elif isinstance(event, yaml.ScalarEvent):
             node = self._scalar(event, place)
             self._anchor(event, node)
-            self.values += 1
+            self._count(place)
             self._add(node)
         elif isinstance(event, (yaml.SequenceStartEvent, yaml.MappingStartEvent)):
             self._open(event, place)
@@ -218,7 +218,12 @@ class _Builder:
         node: SeqNode | MapNode = SeqNode(place) if sequence else MapNode(place)
         self._anchor(event, node)
         self.stack.append(_Open(node, self._path(), self.values))
+        self._count(place)
+
+    def _count(self, place: Place) -> None:
         self.values += 1
+        if self.values > MAX_VALUES:
+            raise self._stop(place, f"more than {MAX_VALUES} values", f"at most {MAX_VALUES} values")
 
     def _alias(self, event: Any, place: Place) -> None:
         shown = shorten(f"*{event.anchor}")

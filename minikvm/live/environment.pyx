@@ -26,7 +26,7 @@ cdef int migrate(mk_ctx *c, mk_vcpu *v, int walk) except -1 nogil:
     if target is NULL or target is t or target.home >= 0 or old < 0 or <uint32_t>old >= l.vm.nr_pcpus or l.nr_used < 2 or old == c.pcpu:
         return 0
     for tries in range(8):
-        to = <uint32_t>(mk_random(c) % l.nr_used)
+        to = l.used[mk_random(c) % l.nr_used]
         if <int32_t>to != old and <int32_t>to != c.pcpu:
             break
     else:
@@ -71,7 +71,7 @@ cdef int delay(mk_ctx *c, uint64_t ns) except -1 nogil:
 cdef int spurious_ipi(mk_ctx *c, int32_t pcpu) except -1 nogil:
     """A reschedule IPI that nobody asked for; -1: to any pCPU."""
     cdef live_t *l = (<lctx *>c).l
-    cdef uint32_t to = <uint32_t>pcpu if pcpu >= 0 else <uint32_t>(mk_random(c) % l.nr_used)
+    cdef uint32_t to = <uint32_t>pcpu if pcpu >= 0 else l.used[mk_random(c) % l.nr_used]
     if not raise_irq(c, l, slot_of(l, to), P_RESCHED) & P_HELD:
         idle_service(c, l, slot_of(l, to))
     return 1

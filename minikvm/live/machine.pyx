@@ -216,7 +216,7 @@ cdef int choose_slot(lctx *t) noexcept nogil:
         return t.home
     a = t.last_pcpu
     if l.nr_used > 1 and l.migrate > 0:
-        b = <int>(mk_random(&t.c) % l.nr_used)
+        b = <int>l.used[mk_random(&t.c) % l.nr_used]
         if mk_random_unit(&t.c) < l.migrate or load_of(l, b) + 1 < load_of(l, a):
             return b
     return a

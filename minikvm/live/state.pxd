@@ -134,6 +134,9 @@ ctypedef struct lctx:
     uint32_t in_point       # an injector is acting: it is not asked again
     uint64_t guest_left
     mk_atomic64 n[N_COUNTERS]
+    mk_atomic64 checked_targets
+    mk_atomic64 checked_waits
+    mk_atomic64 checked_payloads
 
 ctypedef struct found_t:    # one violation, as the thread that found it saw the vCPU
     uint32_t prop
@@ -157,7 +160,8 @@ ctypedef struct live_t:
     irq_fn run_interrupt    # an interrupt-context initiator's call, on the thread that holds the slot
     char *slots             # nr_pcpus * slot_stride bytes of pcpu_t, a multiple of a cache line each
     uint32_t slot_stride
-    uint32_t nr_used        # vCPUs are spread over pCPUs 0..nr_used-1
+    uint32_t nr_used
+    uint32_t *used          # the pCPUs that vCPUs are scheduled on
     uint64_t *call_from     # nr_pcpus cpumasks: who awaits an acknowledgement of this slot
     mk_backend *backend
     guest_fn guest          # sleep or spin, or an engine's

@@ -85,37 +85,37 @@ def as_yaml(data: object) -> str:
     return yaml.safe_dump(data, allow_unicode=True)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=150)
 @given(st.text())
 def test_any_text_is_read_or_explained(text):
     outcome(text)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=150)
 @given(st.text(alphabet="vm: {}[],&*a!|>'\"\n\t-#%~?0x1", max_size=60))
 def test_any_yaml_punctuation_is_read_or_explained(text):
     outcome(text)
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=100)
 @given(st.binary())
 def test_any_bytes_are_read_or_explained(raw):
     outcome(raw)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=150)
 @given(st.dictionaries(KEYS, DATA, max_size=6))
 def test_any_data_is_read_or_explained(data):
     outcome(as_yaml(data))
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=150)
 @given(st.fixed_dictionaries({"vm": st.just({"vcpus": 8}), "workload": st.lists(st.dictionaries(KEYS, DATA, max_size=5), max_size=3)}))
 def test_any_workload_is_read_or_explained(data):
     outcome(as_yaml(data))
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=100)
 @given(st.dictionaries(KEYS, DATA, max_size=6))
 def test_each_problem_has_a_place_of_its_own(data):
     try:
@@ -125,7 +125,7 @@ def test_each_problem_has_a_place_of_its_own(data):
         assert all(line and column for line, column, _ in places) and len(set(places)) == len(places), str(error)
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=100)
 @given(CONFIG)
 def test_a_valid_config_survives_dump_and_load(data):
     config = VMConfig.model_validate(data)

@@ -65,7 +65,7 @@ def test_the_path_itself_comes_before_the_configs_folder(tmp_path):
     assert find("a.yaml").resolve() == tmp_path / "a.yaml"
 
 
-def test_the_shipped_names_are_those_of_the_issue():
+def test_every_promised_configuration_is_shipped():
     assert {"quickstart", "hyperv-flush", "ioapic-scan", "masterclock", "shadow-walk", "overcommit", "halt-wakeup", "chaos", "big"} <= set(
         shipped()
     )
@@ -148,9 +148,28 @@ def test_a_text_above_one_mebibyte_is_refused_before_it_is_parsed(complaints):
 
 def test_many_problems_are_counted_after_the_first_fifty(complaints):
     lines = complaints("vm: {vcpus: 1}\n" + "".join(f"x{n}: 1\n" for n in range(60)))
-    assert (len(lines), lines[-1]) == (51, "f.yaml: and 10 more problems")
+    assert (len(lines), lines[-1]) == (51, "f.yaml: and at least 10 more problems")
 
 
 def test_loads_names_the_text_when_no_name_is_given():
     with pytest.raises(ConfigError, match=r"^<text>:1:1: "):
         loads("")
+
+
+def test_more_values_than_anybody_writes_are_refused_where_they_begin(complaints):
+    # The file, the key and the list count as well: the list may have 99997.
+    assert complaints("vm:\n" + "- 1\n" * 100_000) == [
+        "f.yaml:99999:3: vm[99997]: got more than 100000 values, expected at most 100000 values"
+    ]
+
+
+def test_a_list_that_is_too_long_is_one_problem(complaints):
+    assert complaints("vm: {vcpus: 8}\nworkload:\n" + "- x\n" * 1001) == [
+        "f.yaml:3:1: workload: got a list of 1001, expected at most 1000 elements"
+    ]
+
+
+def test_at_most_a_thousand_schema_errors_are_explained():
+    with pytest.raises(ConfigError) as caught:
+        loads("vm: {vcpus: 1}\n" + "".join(f"x{n}: 1\n" for n in range(1100)))
+    assert len(caught.value.problems) == 1000

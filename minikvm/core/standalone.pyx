@@ -1,0 +1,306 @@
+"""Standalone: the kick path and the vCPU's side, one step at a time, without threads."""
+cimport cython
+from libc.stdint cimport int32_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc, free
+from libc.string cimport memset
+from minikvm.core.bitmap cimport Bitmap, bm_find_next
+from minikvm.core.entry cimport enter_arm64, enter_x86
+from minikvm.core.kick cimport dispatch, make_all_cpus_request, make_vcpus_request_mask
+from minikvm.core.native cimport loop_from, strategy_from
+from minikvm.core.recorder cimport recording_machine, recording_observer, recording_world
+from minikvm.core.vcpu cimport VCpu
+from minikvm.core.world cimport (
+    MK_ABI, MK_CTX_TASK, MK_LOOP_PUT_CLEARS_CPU, MK_RELAXED, mk_bare_store32, mk_bare_store64, mk_ctx, mk_loop,
+    mk_observer, mk_strategy, mk_vcpu, mk_vm, mk_world)
+
+from collections import namedtuple as _namedtuple
+
+from minikvm.core.recorder import MEMORY_OPS as _MEMORY_OPS
+from minikvm.core.requests import RequestRegistry as _RequestRegistry
+from minikvm.core.vcpu import Mode as _Mode
+
+Ipi = _namedtuple("Ipi", "mask wait")
+Ipi.__doc__ = "One function-call IPI: a copy of the mask as it was given to the machine, and whether acknowledgements were asked for."
+
+
+cdef int upstream(mk_ctx *c, const mk_strategy *s, uint32_t req, const uint64_t *targets) except -1 nogil:
+    return make_all_cpus_request(c, req) if targets == NULL else make_vcpus_request_mask(c, req, targets)
+
+cdef mk_strategy UPSTREAM
+cdef mk_loop X86
+cdef mk_loop ARM64
+memset(&UPSTREAM, 0, sizeof(UPSTREAM))
+UPSTREAM.abi = MK_ABI
+UPSTREAM.size = sizeof(UPSTREAM)
+UPSTREAM.dispatch = upstream
+memset(&X86, 0, sizeof(X86))
+X86.abi = MK_ABI
+X86.size = sizeof(X86)
+X86.enter = enter_x86
+memset(&ARM64, 0, sizeof(ARM64))
+ARM64.abi = MK_ABI
+ARM64.size = sizeof(ARM64)
+ARM64.flags = MK_LOOP_PUT_CLEARS_CPU
+ARM64.enter = enter_arm64
+
+
+cdef object native_of(object plugin):
+    """The capsule of a compiled plugin, or the capsule that was given."""
+    return plugin.native() if hasattr(plugin, "native") else plugin
+
+
+cdef int use_strategy(Standalone self, object strategy) except -1:
+    if strategy is not None:
+        self.strategy = native_of(strategy)
+        self.table.vm.strategy = strategy_from(self.strategy)
+    return 0
+
+
+cdef int use_loop(Standalone self, object loop) except -1:
+    if loop == "x86":
+        self.table.vm.loop = &X86
+    elif loop == "arm64":
+        self.table.vm.loop = &ARM64
+    elif isinstance(loop, str):
+        raise ValueError(f"loop {loop!r}: expected x86, arm64, a capsule or an object with native() or enter()")
+    else:
+        self.loop = native_of(loop)
+        self.table.vm.loop = loop_from(self.loop)
+    return 0
+
+
+cdef mk_vcpu *place(Standalone self, object vcpu) except NULL:
+    """The vCPU that an index or a VCpu names; IndexError for a hole."""
+    cdef VCpu view = self.table[vcpu.idx if isinstance(vcpu, VCpu) else vcpu]
+    return view.v
+
+
+cdef Bitmap target_mask(Standalone self, object targets):
+    """*targets* as a bitmap over the table, None for all."""
+    cdef unsigned count = self.table.vm.nr_vcpus
+    if targets is None:
+        return None
+    if not isinstance(targets, Bitmap):
+        return Bitmap(count, targets)
+    if (<Bitmap>targets).nbits != count:
+        raise ValueError(f"targets of {(<Bitmap>targets).nbits} bits: expected one a vCPU, {count}")
+    return targets
+
+
+cdef uint32_t request_value(object req) except? 0xffffffff:
+    """A Request or its value as the native word; ValueError when it is neither id nor flags."""
+    value = getattr(req, "value", req)
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"request {req!r}: expected a Request or an int (id and flags)")
+    if not 0 <= value < 2048 or value & 0xc0:
+        raise ValueError(f"request {value:#x}: expected an id of 0 to 63 with flags of 0x100 to 0x700")
+    return value
+
+
+@cython.final
+@cython.no_gc_clear
+cdef class Standalone:
+    """A VM with one context and no thread: nothing happens but what its methods do. ``Standalone(4, 4).dispatch(req, [1, 3])``.
+
+    nr_vcpus, nr_pcpus (default: as many), ids, holes, cluster_of, node_of, apic_of: see VcpuTable. strategy: a capsule, an object with
+    native() or with a Python dispatch(); None: the core's make_vcpus_request_mask(). loop: "x86", "arm64", a capsule or such an object.
+    this_cpu: the pCPU that the context runs on, -1 for none. vcpu: the vCPU whose thread the context is, or None. registry: the
+    RequestRegistry, default KVM's. world: record every access (``ops``) on its way to the bare one. record: observe (``events``).
+
+    All vCPUs start with mode OUTSIDE_GUEST_MODE and cpu -1, awake, without requests. Masks of targets are a Bitmap of nr_vcpus bits,
+    ints, or None for all. Not thread-safe: one thread at a time.
+    """
+
+    def __cinit__(self, nr_vcpus, nr_pcpus=None, *, strategy=None, loop="x86", world=False, record=False, ids=None, holes=(),
+                  cluster_of=None, node_of=None, apic_of=None, this_cpu=0, vcpu=None, registry=None, seed=1):
+        cdef mk_vm *vm
+        self.table = VcpuTable(nr_vcpus, nr_vcpus if nr_pcpus is None else nr_pcpus, ids, holes, cluster_of, node_of, apic_of)
+        self.recorder = Recorder()
+        self.registry = _RequestRegistry() if registry is None else registry
+        self.table.use_requests(self.registry)
+        vm = self.table.vm
+        self.scratch = <uint64_t *>calloc(vm.mask_words + vm.vcpu_words, sizeof(uint64_t))
+        if self.scratch == NULL:
+            raise MemoryError("no memory for the context's scratch masks")
+        vm.machine = &recording_machine
+        vm.strategy = &UPSTREAM
+        self.c.vm = vm
+        self.c.world = vm.world = &recording_world if world else NULL
+        self.c.observer = &recording_observer if record else NULL
+        self.c.scratch = self.scratch
+        self.c.priv = &self.recorder.native
+        self.c.point_pcpu = -1
+        self.c.kind = MK_CTX_TASK
+        self.c.rng[0] = <uint64_t>(seed * 0x9e3779b97f4a7c15 & 0xffffffffffffffff) or 1
+        self.c.rng[1] = <uint64_t>(seed & 0xffffffffffffffff) or 1
+        self.this_cpu = this_cpu
+        if vcpu is not None:
+            self.c.vcpu = place(self, vcpu)
+        use_strategy(self, strategy)
+        use_loop(self, loop)
+
+    def __dealloc__(self):
+        free(self.scratch)
+
+    @property
+    def this_cpu(self):
+        """The pCPU on which the context runs, -1 for none. Settable."""
+        return self.c.pcpu
+
+    @this_cpu.setter
+    def this_cpu(self, pcpu):
+        if not -1 <= pcpu < <int>self.table.vm.nr_pcpus:
+            raise ValueError(f"this_cpu is {pcpu}: expected -1 to {self.table.vm.nr_pcpus - 1}")
+        self.c.pcpu = pcpu
+
+    @property
+    def visited(self):
+        """How many places of the table dispatches have looked at."""
+        return self.c.visited
+
+    @property
+    def preempt_count(self):
+        """> 0: preemption is off."""
+        return self.c.preempt_count
+
+    @property
+    def irqs_off(self):
+        """> 0: IRQs are off."""
+        return self.c.irqs_off
+
+    @property
+    def need_resched(self):
+        """Does the host's scheduler want the pCPU? Settable."""
+        return self.c.need_resched != 0
+
+    @need_resched.setter
+    def need_resched(self, wanted):
+        self.c.need_resched = bool(wanted)
+
+    # ---- state ----
+
+    def set_vcpu(self, vcpu, *, mode=None, cpu=None, wait=None, requests=None):
+        """Set what is given of one vCPU's state, without a trace: mode (a Mode), cpu (-1 for none), wait (asleep?), requests (bits or Requests)."""
+        cdef mk_vcpu *v = place(self, vcpu)
+        if mode is not None:
+            mk_bare_store32(&v.mode, MK_RELAXED, _Mode(mode))
+        if cpu is not None:
+            if not -1 <= cpu < <int>self.table.vm.nr_pcpus:
+                raise ValueError(f"cpu is {cpu}: expected -1 to {self.table.vm.nr_pcpus - 1}")
+            mk_bare_store32(&v.cpu, MK_RELAXED, <uint32_t><int32_t>cpu)
+        if wait is not None:
+            mk_bare_store32(&v.wait, MK_RELAXED, bool(wait))
+        if requests is not None:
+            bits = requests if isinstance(requests, int) else sum({1 << (request_value(req) & 0xff) for req in requests})
+            mk_bare_store64(&v.requests, MK_RELAXED, bits)
+
+    def state(self, vcpu):
+        """(mode, cpu, wait, requests) of one vCPU, without a trace."""
+        cdef VCpu view = self.table[vcpu.idx if isinstance(vcpu, VCpu) else vcpu]
+        return view.mode, view.cpu, view.wait, view.requests
+
+    # ---- what is done ----
+
+    def dispatch(self, req, targets=None):
+        """One call through the strategy. True when an IPI was sent."""
+        cdef Bitmap mask = target_mask(self, targets)
+        cdef uint32_t word = request_value(req)
+        cdef const uint64_t *words = NULL if mask is None else mask.words
+        cdef int called
+        with nogil:
+            called = dispatch(&self.c, word, words)
+        return called != 0
+
+    def dispatch_many(self, req, targets, n, mode=None):
+        """*n* calls in one native loop, with neither world nor observer nor trace, for benchmarks. Returns how many sent an IPI.
+
+        mode: set each target's mode to this Mode before each call (untimed callers subtract it); None leaves the modes alone.
+        """
+        cdef Bitmap mask = target_mask(self, targets)
+        cdef uint32_t word = request_value(req)
+        cdef const uint64_t *words = NULL if mask is None else mask.words
+        cdef mk_world *world = self.c.world
+        cdef const mk_observer *observer = self.c.observer
+        cdef int reset = -1 if mode is None else _Mode(mode)
+        cdef uint64_t times = n, sent = 0, i
+        self.c.world = NULL
+        self.c.observer = NULL
+        self.recorder.native.quiet = True
+        try:
+            with nogil:
+                for i in range(times):
+                    if reset >= 0:
+                        set_modes(self.table.vm, words, reset)
+                    sent += dispatch(&self.c, word, words)
+        finally:
+            self.recorder.native.quiet = False
+            self.c.world = world
+            self.c.observer = observer
+        return sent
+
+    def enter(self, vcpu):
+        """One pass of the run loop for one vCPU. True when the guest was entered, False when the entry was aborted."""
+        cdef mk_vcpu *v = place(self, vcpu)
+        cdef const mk_loop *l = self.table.vm.loop
+        cdef int entered
+        with nogil:
+            entered = l.enter(&self.c, l, v)
+        return entered != 0
+
+    # ---- what was recorded ----
+
+    @property
+    def trace(self):
+        """All Ops since the start or clear(): accesses and points (world=True), calls of the machine, events (record=True)."""
+        return list(self.recorder.trace)
+
+    @property
+    def ops(self):
+        """The memory operations of the trace."""
+        return [op for op in self.recorder.trace if op.op in _MEMORY_OPS]
+
+    @property
+    def points(self):
+        """The names of the points that were passed."""
+        return [op.name for op in self.recorder.trace if op.op == "point"]
+
+    @property
+    def calls(self):
+        """The calls of the machine."""
+        return [op for op in self.recorder.trace if op.op == "call"]
+
+    @property
+    def events(self):
+        """What the observer saw."""
+        return [op for op in self.recorder.trace if op.op == "event"]
+
+    @property
+    def ipis(self):
+        """The function-call IPIs, each an Ipi(mask, wait); the machine drops the current pCPU from a mask, this list does not."""
+        return [Ipi(op.value, op.order == "wait") for op in self.calls if op.name == "call_many"]
+
+    @property
+    def woken(self):
+        """The indices of the vCPUs that kickers woke."""
+        return [op.vcpu for op in self.calls if op.name == "wake"]
+
+    @property
+    def rescheduled(self):
+        """The pCPUs that got a reschedule IPI."""
+        return [op.value for op in self.calls if op.name == "reschedule"]
+
+    def clear(self):
+        """Forget what was recorded."""
+        self.recorder.trace.clear()
+
+
+cdef void set_modes(mk_vm *vm, const uint64_t *targets, int mode) noexcept nogil:
+    cdef unsigned i
+    if targets == NULL:
+        for i in range(vm.nr_vcpus):
+            mk_bare_store32(&vm.vcpus[i].mode, MK_RELAXED, mode)
+        return
+    i = bm_find_next(targets, vm.nr_vcpus, 0)
+    while i < vm.nr_vcpus:
+        mk_bare_store32(&vm.vcpus[i].mode, MK_RELAXED, mode)
+        i = bm_find_next(targets, vm.nr_vcpus, i + 1)
