@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from minikvm.plugins import Manager, Registered
 
 KIND_NAMES = ("strategy", "backend", "injector", "loop", "engine", "model", "workload")
-FILE_WIDTH = 120
+FILE_WIDTH = 160
 """Columns when stdout is no terminal: a table that is not folded is easier to grep."""
 
 

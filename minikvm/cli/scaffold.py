@@ -51,8 +51,9 @@ class Package:
 
     def install(self, target: Path) -> str:
         """The command that installs it. A compiled one is built against the minikvm that is installed, so without isolation."""
-        flags = "" if self.language == "python" else "--no-build-isolation "
-        return f"pip install {flags}-e {shlex.quote(str(target))}"
+        if self.language == "python":
+            return f"pip install -e {shlex.quote(str(target))}"
+        return f"pip install 'setuptools>=77' 'cython>=3.1,<4' && pip install --no-build-isolation -e {shlex.quote(str(target))}"
 
     def files(self) -> dict[str, str]:
         """Path below the package's folder -> text."""
