@@ -228,3 +228,9 @@ def test_two_plugins_with_one_request_name_or_id_clash(plugin_file, other):
 def test_a_request_with_a_name_or_id_of_kvm_clashes(load, text):
     with pytest.raises(PluginError, match="KVM's own"):
         load(REQUEST.format(text))
+
+
+def test_a_module_that_is_asked_for_is_an_error_although_its_entry_point_was_passed_over_with_a_warning(install):
+    install("bad-dist", HOOK.format("minikvm_strategies()", "int"))
+    with pytest.raises(PluginError, match="plugin bad_dist failed to load"):
+        Manager(["bad_dist"])
