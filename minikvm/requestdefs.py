@@ -5,11 +5,20 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-# A request is an id (bits 0-7) with flags above it, in the kernel's places (include/linux/kvm_host.h, Linux 6.18).
-REQUEST_ID_MASK = 0xFF
-REQUEST_NO_WAKEUP = 1 << 8
-REQUEST_WAIT = 1 << 9
-REQUEST_NO_ACTION = 1 << 10
+from minikvm.core.requests import (
+    FLAGS,
+    KVM_REQUEST_MASK,
+    KVM_REQUEST_NO_ACTION,
+    KVM_REQUEST_NO_WAKEUP,
+    KVM_REQUEST_WAIT,
+    RequestRegistry,
+)
+
+# A request is an id (bits 0-7) with flags above it: the core's numbers, under the names that plugins use.
+REQUEST_ID_MASK = KVM_REQUEST_MASK
+REQUEST_NO_WAKEUP = KVM_REQUEST_NO_WAKEUP
+REQUEST_WAIT = KVM_REQUEST_WAIT
+REQUEST_NO_ACTION = KVM_REQUEST_NO_ACTION
 
 MAX_NAME = 64
 
@@ -45,42 +54,25 @@ class RequestDef:
             raise ValueError(f"request {self.name} is a gate and sticky: a gate is cleared by its requester, a sticky one never")
 
 
-_WAITING = frozenset({"wait", "no_wakeup"})
-_PLAIN: frozenset[str] = frozenset()
-
-KVM_REQUESTS: dict[str, tuple[int, frozenset[str]]] = {
-    "TLB_FLUSH": (0, _WAITING),
-    "OUTSIDE_GUEST_MODE": (0, _WAITING | {"no_action"}),
-    "VM_DEAD": (1, _WAITING | {"sticky"}),
-    "UNBLOCK": (2, _PLAIN),
-    "DIRTY_RING_SOFT_FULL": (3, _PLAIN),
-    "MIGRATE_TIMER": (8, _PLAIN),
-    "MMU_SYNC": (11, _PLAIN),
-    "CLOCK_UPDATE": (12, _PLAIN),
-    "LOAD_MMU_PGD": (13, _PLAIN),
-    "EVENT": (14, _PLAIN),
-    "STEAL_UPDATE": (16, _PLAIN),
-    "NMI": (17, _PLAIN),
-    "PMU": (18, _PLAIN),
-    "PMI": (19, _PLAIN),
-    "SMI": (20, _PLAIN),
-    "MASTERCLOCK_UPDATE": (21, _PLAIN),
-    "MCLOCK_INPROGRESS": (22, _WAITING | {"gate"}),
-    "SCAN_IOAPIC": (23, _WAITING),
-    "GLOBAL_CLOCK_UPDATE": (24, _PLAIN),
-    "APIC_PAGE_RELOAD": (25, _WAITING),
-    "LOAD_EOI_EXITMAP": (31, _PLAIN),
-    "APICV_UPDATE": (33, _WAITING),
-    "TLB_FLUSH_CURRENT": (34, _PLAIN),
-    "TLB_FLUSH_GUEST": (35, _WAITING),
-    "UPDATE_CPU_DIRTY_LOGGING": (38, _WAITING),
-    "MMU_FREE_OBSOLETE_ROOTS": (39, _WAITING),
-    "HV_TLB_FLUSH": (40, _WAITING),
-}
-"""The requests of x86 that a workload may name: name -> (id, traits), as in include/linux/kvm_host.h and
-arch/x86/include/asm/kvm_host.h, Linux 6.18 (the architecture's begin at 8). OUTSIDE_GUEST_MODE logs no bit, its id means nothing."""
-
-
 def traits_of(definition: RequestDef) -> frozenset[str]:
     """The flags and the nature of a request, as words."""
     return frozenset(word for word in ("wait", "no_wakeup", "no_action", "gate", "sticky") if getattr(definition, word))
+
+
+def kvm_requests() -> dict[str, tuple[int, frozenset[str]]]:
+    """KVM's own requests, from the core's table: name -> (id, traits as traits_of gives them)."""
+    return {
+        request.name: (
+            request.nr,
+            frozenset(
+                [
+                    *(word for word, flag in FLAGS.items() if request.flags & flag),
+                    *(word for word in ("gate", "sticky") if getattr(request, word)),
+                ]
+            ),
+        )
+        for request in RequestRegistry()
+    }
+
+
+KVM_REQUESTS = kvm_requests()

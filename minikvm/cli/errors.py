@@ -23,15 +23,34 @@ INTERRUPTED = 130
 OUTPUT_CLOSED = 141
 
 
+class OutputClosed(Exception):
+    """Nobody reads our output any more. Not an OSError: click would take that for its own and exit with 1, which means a violation."""
+
+
 class Commands(click.Group):
     """A group whose ``main`` ends the process with the exit codes above, whatever is raised below it."""
 
+    def make_context(self, *args: Any, **extra: Any) -> click.Context:
+        """As click's; it prints already, for --help."""
+        try:
+            return super().make_context(*args, **extra)
+        except BrokenPipeError as error:
+            raise OutputClosed from error
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """As click's."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as error:
+            raise OutputClosed from error
+
     def main(self, args: Any = None, prog_name: str | None = None, *rest: Any, standalone_mode: bool = True, **extra: Any) -> Any:
         """As click's; with standalone_mode=False exceptions pass through."""
+        run: Any = super().main
         if not standalone_mode:
-            return super().main(args, prog_name, *rest, standalone_mode=False, **extra)
+            return run(args, prog_name, *rest, standalone_mode=False, **extra)
         try:
-            result: Any = super().main(args, prog_name, *rest, standalone_mode=False, **extra)
+            result = run(args, prog_name, *rest, standalone_mode=False, **extra)
             sys.stdout.flush()
             code = result if isinstance(result, int) else OK
         except BaseException as error:
@@ -41,7 +60,7 @@ class Commands(click.Group):
 
 def report(error: BaseException) -> int:
     """Print what *error* means to a person, on stderr, and return the exit code."""
-    if isinstance(error, BrokenPipeError) or (isinstance(error, SystemExit) and isinstance(error.__context__, BrokenPipeError)):
+    if isinstance(error, (OutputClosed, BrokenPipeError)):
         # Nobody reads: be quiet, also in the interpreter's last flush.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return OUTPUT_CLOSED
@@ -58,7 +77,7 @@ def report(error: BaseException) -> int:
 
 def report_own(error: BaseException) -> int:
     """The part that knows minikvm's exceptions; imported only now, because ``minikvm --help`` needs none of them."""
-    from minikvm.config import ConfigError
+    from minikvm.config.problems import ConfigError
     from minikvm.pluginload import NotFound, PluginError
 
     if isinstance(error, ConfigError):

@@ -24,7 +24,7 @@ def checked_name(_context: click.Context, _parameter: click.Parameter, name: str
     return name
 
 
-@click.command()
+@click.command(short_help="Write a new plugin package.")
 @click.argument("kind", type=click.Choice(["strategy", "backend", "injector", "loop"]))
 @click.argument("name", callback=checked_name)
 @click.option("--lang", "language", type=click.Choice(LANGUAGES), default="python", show_default=True,

@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from minikvm.plugins import Manager, Registered
 
 KIND_NAMES = ("strategy", "backend", "injector", "loop", "engine", "model", "workload")
-FILE_WIDTH = 120
+FILE_WIDTH = 160
 """Columns when stdout is no terminal: a table that is not folded is easier to grep."""
 
 
-@click.group()
+@click.group(short_help="List strategies, back ends, injectors and loops; explain one.")
 @plugin_options
 def plugins() -> None:
     """List strategies, back ends, injectors and run loops, and explain one.
@@ -110,8 +110,8 @@ def explain(item: Registered) -> None:
         for row in rows:
             table.add_row(*row)
         console().print(table, markup=False)
-    for line in traits(item):
-        click.echo(line)
+    if lines := traits(item):
+        click.echo("\n" + "\n".join(lines))
     click.echo(f"\nFrom: {origin(item)}\nFile: {item.location or 'unknown'}")
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,8 +51,9 @@ class Package:
 
     def install(self, target: Path) -> str:
         """The command that installs it. A compiled one is built against the minikvm that is installed, so without isolation."""
-        flags = "" if self.language == "python" else "--no-build-isolation "
-        return f"pip install {flags}-e {shlex.quote(str(target))}"
+        if self.language == "python":
+            return f"pip install -e {shlex.quote(str(target))}"
+        return f"pip install 'setuptools>=77' 'cython>=3.1,<4' && pip install --no-build-isolation -e {shlex.quote(str(target))}"
 
     def files(self) -> dict[str, str]:
         """Path below the package's folder -> text."""
@@ -84,7 +84,7 @@ def fill(template: str, words: dict[str, str]) -> str:
 def write(package: Package, target: Path) -> list[str]:
     """Write the files of *package* below *target*, which must not be there; all of them or, on an error, none. Returns their paths.
 
-    Raises OSError if the file system refuses, FileExistsError if *target* appeared meanwhile.
+    Raises OSError if the file system refuses, also because *target* appeared meanwhile and is not empty.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     files = package.files()
@@ -94,7 +94,5 @@ def write(package: Package, target: Path) -> list[str]:
             file = whole / name
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(text, encoding="utf-8")
-        target.mkdir()
-        for entry in whole.iterdir():
-            shutil.move(entry, target / entry.name)
+        whole.rename(target)
     return list(files)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import click
 
 from minikvm.cli.choice import choice_of, plugin_options
@@ -13,8 +15,8 @@ from minikvm.cli.choice import choice_of, plugin_options
 def schema(context: click.Context) -> None:
     """Print the JSON schema of the YAML files.
 
-    The names and options of the installed plugins, and of those that -p names, are part of it. Give it to an editor, and it
-    completes keys and marks mistakes.
+    Give it to an editor, and it completes keys, offers the names of strategies, back ends and loops (those of the installed plugins
+    and of -p, too), and marks mistakes.
 
     \b
     Example:
@@ -22,6 +24,11 @@ def schema(context: click.Context) -> None:
       and as the first line of a YAML file:
       # yaml-language-server: $schema=minikvm.schema.json
     """
-    from minikvm.config import schema_text
+    from minikvm.config.schema import schema as schema_of_config
 
-    click.echo(schema_text(choice_of(context).manager()).rstrip("\n"))
+    text = schema_of_config()
+    manager = choice_of(context).manager()
+    for kind in ("strategy", "backend", "loop"):
+        # Examples, which editors offer, and no enumeration: -p may bring more names when the file is used.
+        text["properties"][kind]["examples"] = list(manager.names(kind))
+    click.echo(json.dumps(text, indent=2, ensure_ascii=False))

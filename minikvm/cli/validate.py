@@ -25,7 +25,7 @@ def validate(context: click.Context, files: tuple[str, ...], settings: list[tupl
       minikvm validate configs/*.yaml
       minikvm validate mine.yaml -p my_strategy.py
     """
-    from minikvm.config import ConfigError
+    from minikvm.config.problems import ConfigError
 
     manager = choice_of(context).manager()
     wrong = 0

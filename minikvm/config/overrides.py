@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 
-from minikvm.config.files import decode, find, read
+from minikvm.config.files import find, read
 from minikvm.config.host import Topology
 from minikvm.config.loader import _validate, load
 from minikvm.config.model import VMConfig
@@ -26,7 +26,7 @@ def load_with(
     if not todo:
         return load(source, registry=registry, host=host)
     path = find(source)
-    doc = parse(decode(read(path), str(path)).removeprefix("\ufeff"), str(path))
+    doc = parse(read(path).removeprefix("\ufeff"), str(path))
     if not isinstance(doc.root, MapNode):
         return load(source, registry=registry, host=host)  # it says what is wrong with the file
     for key, text in todo:
