@@ -88,6 +88,7 @@ cdef extern from "<minikvm/minikvm.h>" nogil:
         int (*await_requests)(mk_ctx *, mk_vcpu *, uint64_t) except -1 nogil
         int (*membarrier)(mk_ctx *) except -1 nogil
         int (*lock_slow)(mk_ctx *, mk_atomic64 *) except -1 nogil
+        int (*idle_guest)(mk_ctx *, mk_vcpu *, uint64_t) except -1 nogil
         int (*migrate)(mk_ctx *, mk_vcpu *, int) except -1 nogil
         int (*preempt)(mk_ctx *) except -1 nogil
         int (*delay)(mk_ctx *, uint64_t) except -1 nogil
@@ -204,6 +205,11 @@ cdef extern from "<minikvm/minikvm.h>" nogil:
         mk_atomic64 injected
         const char *name
         int (*at)(mk_ctx *, mk_injector *, int, mk_vcpu *) except -1 nogil
+    ctypedef struct mk_engine:
+        uint32_t abi
+        uint32_t size
+        void *self
+        int (*run)(mk_ctx *, mk_engine *, mk_vcpu *, uint64_t) except -1 nogil
     int mk_fires(mk_ctx *c, mk_injector *i) except -1
     void mk_remember(mk_ctx *c, int point) noexcept
     uint32_t mk_points_passed(const mk_ctx *c) noexcept

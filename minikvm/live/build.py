@@ -139,6 +139,7 @@ def build(config: VMConfig, manager: Manager) -> Built:
     vcpus = [i for i in range(config.vm.vcpus) if i not in holes]
     used = sorted({starts[i] for i in vcpus}) if config.placement.overcommit is not None else list(range(topology.nr_pcpus))
     strategy, backend, loop = (create(manager, kind, getattr(config, kind)) for kind in ("strategy", "backend", "loop"))
+    engine = manager.create("engine", config.vm.engine)
     check_needs(strategy, backend)
     spin = spins(config, backend)
     injectors, capsules = make_injectors(config, manager)
@@ -152,14 +153,14 @@ def build(config: VMConfig, manager: Manager) -> Built:
     guest = config.guest
     core = LiveCore(
         table, strategy=native_of(strategy, "strategy"), loop=native_of(loop, "loop"),
-        backend=native_of(backend, "backend"), injectors=capsules, spin=spin, used=used,
+        backend=native_of(backend, "backend"), engine=native_of(engine, "engine"), injectors=capsules, spin=spin, used=used,
         max_threads=len(vcpus) + sum(map(len, sources)) + 1, max_lines=sum(map(len, sources)),
         guest=(ns(guest.enter_us), guest.jitter, guest.halt_ratio, ns(guest.halt_us), guest.walk_ratio, ns(guest.walk_us), guest.fastpath_ratio),
         migrate=config.placement.migrate, slice_ns=ns(config.placement.timeslice_us), late_ns=LATE_NS,
         wire=any("ipi.send" in injector.points for injector in injectors), seed=config.seed,
     )
     built = Built(core, registry, topology, vcpus, used, [injector.name for injector in injectors])
-    built.objects = [strategy, backend, loop, *injectors, *capsules]
+    built.objects = [strategy, backend, loop, engine, *injectors, *capsules]
     add_threads(built, config, sources, starts, holes)
     return built
 

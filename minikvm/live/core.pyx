@@ -4,7 +4,7 @@ from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 from minikvm.core.bitmap cimport Bitmap
 from minikvm.core.hdr cimport Histogram, hdr_merge, mk_hdr
-from minikvm.core.native cimport backend_from, injector_from, loop_from, strategy_from
+from minikvm.core.native cimport backend_from, engine_from, injector_from, loop_from, strategy_from
 from minikvm.core.vcpu cimport VcpuTable
 from minikvm.core.world cimport (
     MK_ABI, MK_ACQUIRE, MK_CTX_IRQ, MK_CTX_TASK, MK_CTX_VCPU, MK_LAST_POINTS, MK_NO_VCPU, MK_RELAXED, MK_RELEASE, MK_SEQ_CST, mk_atomic32, mk_atomic64,
@@ -13,7 +13,7 @@ from minikvm.core.world cimport (
 from minikvm.live cimport calls
 from minikvm.live.ghost cimport live_observer
 from minikvm.live.inject cimport MAX_INJECTORS, inject_init, injected_t
-from minikvm.live.machine cimport guest_sleep, guest_spin, live_machine
+from minikvm.live.machine cimport live_machine
 from minikvm.live.os cimport (
     MEMBARRIER_CMD_PRIVATE_EXPEDITED, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, os_futex_wait, os_gettid, os_membarrier, os_now,
     pthread_mutex_destroy, pthread_mutex_init)
@@ -61,7 +61,7 @@ cdef class LiveCore:
     cdef int call_line        # the workload line of calls from Python, -1 before the first
     cdef lctx *main_thread    # for calls and stops from Python
 
-    def __cinit__(self, VcpuTable table, *, strategy, loop, backend, injectors, bint spin, used, unsigned max_threads, unsigned max_lines,
+    def __cinit__(self, VcpuTable table, *, strategy, loop, backend, engine, injectors, bint spin, used, unsigned max_threads, unsigned max_lines,
                   guest, double migrate, uint64_t slice_ns, uint64_t late_ns, bint wire, uint64_t seed):
         cdef unsigned i
         cdef pcpu_t *p
@@ -69,7 +69,7 @@ cdef class LiveCore:
         cdef uint32_t n = table.vm.nr_vcpus
         cdef uint32_t pcpus = table.vm.nr_pcpus
         self.table = table
-        self.keep = [strategy, loop, backend, list(injectors)]
+        self.keep = [strategy, loop, backend, engine, list(injectors)]
         self.names = []
         self.call_line = -1
         self.injector_objects = list(injectors)
@@ -79,7 +79,8 @@ cdef class LiveCore:
         l.vm.loop = loop_from(loop)
         l.vm.priv = l
         l.backend = backend_from(backend)
-        l.guest = guest_spin if spin else guest_sleep
+        l.engine = engine_from(engine)
+        l.spin = spin
         l.run_interrupt = calls.run_interrupt
         l.slot_stride = (sizeof(pcpu_t) + 63) & ~63
         l.slots = <char *>aligned(<size_t>l.slot_stride * pcpus)
@@ -211,6 +212,7 @@ cdef class LiveCore:
         cdef uint32_t n = l.vm.nr_vcpus
         cdef uint32_t vw = l.vm.vcpu_words
         cdef uint64_t x
+        cdef uint64_t i
         self.l.threads[l.nr_threads] = t
         t.c.id = l.nr_threads
         l.nr_threads += 1

@@ -112,14 +112,13 @@ cdef int work_pending(mk_ctx *c) except -1 nogil:
 
 # ---- the guest ----
 
-cdef int guest_sleep(lctx *t, mk_vcpu *v, pcpu_t *p, uint64_t ns) except -1 nogil:
-    """Guest work that sleeps: it costs no host CPU, so that hundreds of vCPUs run on two."""
-    return t.l.backend.sleep(t.l.backend, &t.c, &p.bell, P_HELD | P_GUEST, ns)
-
-
-cdef int guest_spin(lctx *t, mk_vcpu *v, pcpu_t *p, uint64_t ns) except -1 nogil:
-    """Guest work that burns the host CPU."""
-    return t.l.backend.spin(t.l.backend, &t.c, &p.bell, P_HELD | P_GUEST, ns)
+cdef int idle_guest(mk_ctx *c, mk_vcpu *v, uint64_t ns) except -1 nogil:
+    """The threads engine's guest. Asleep it costs no host CPU, so that hundreds of vCPUs run on two; spinning it burns one."""
+    cdef live_t *l = (<lctx *>c).l
+    cdef pcpu_t *p = slot_of(l, c.pcpu)
+    if l.spin:
+        return l.backend.spin(l.backend, c, &p.bell, P_HELD | P_GUEST, ns)
+    return l.backend.sleep(l.backend, c, &p.bell, P_HELD | P_GUEST, ns)
 
 
 cdef uint64_t guest_time(lctx *t) noexcept nogil:
@@ -179,7 +178,7 @@ cdef int enter_guest(mk_ctx *c, mk_vcpu *v) except -1 nogil:
                 break
             if slice_end - now < left:
                 left = slice_end - now
-        l.guest(t, v, p, left)
+        l.engine.run(c, l.engine, v, left)
         bump(&t.beat, 1)
         if mk_bare_load32(&l.vm.stopping, MK_RELAXED):
             break
@@ -354,6 +353,7 @@ MACHINE.handle = handle
 MACHINE.await_requests = await_requests
 MACHINE.membarrier = membarrier
 MACHINE.lock_slow = lock_slow
+MACHINE.idle_guest = idle_guest
 MACHINE.migrate = migrate
 MACHINE.preempt = preempt
 MACHINE.delay = delay

@@ -298,6 +298,15 @@ class VM:
         checks: dict[str, tuple[int, int]] = dict(self._core.checks())
         for name, checked in self._watchdog.checked.items():
             checks[name] = (checked, self._watchdog_bad.get(name, 0))
+        # What was seen to come to an end holds as well: handled requests, woken sleepers, entries that were tried again, calls.
+        assert self._built is not None
+        kinds = [self._core.kind(kind) for kind in self._built.kinds]
+        ended = {
+            "P1": sum(n["handled"] for n in kinds), "P3": sum(n["woken"] for n in kinds), "P5": self._core.counters()["aborted_entries"],
+            "P7": sum(n["calls"] - n["aborted_calls"] for n in kinds),
+        }
+        for name, count in ended.items():
+            checks[name] = (checks[name][0] + count, checks[name][1])
         for name in ("P6", "P8"):
             more = self._final.get(name, (0, 0))
             checks[name] = (checks[name][0] + more[0], checks[name][1] + more[1])
