@@ -1,0 +1,33 @@
+from collections.abc import Iterable
+from typing import Any, Protocol, final
+
+from minikvm.core.bitmap import Bitmap
+from minikvm.core.vcpu import VCpu
+from minikvm.core.view import CurrentVM
+
+class PythonStrategy(Protocol):
+    """Optional: on_load, on_put, enter_barrier, on_wake, each (vm: CurrentVM, vcpu: VCpu) -> None."""
+
+    def dispatch(self, vm: CurrentVM, request: int, targets: Bitmap | None, /) -> bool: ...
+
+class PythonLoop(Protocol):
+    def enter(self, vm: CurrentVM, vcpu: VCpu, /) -> bool: ...
+
+class PythonInjector(Protocol):
+    @property
+    def points(self) -> Iterable[str]: ...
+    def at(self, vm: CurrentVM, point: str, vcpu: VCpu | None, /) -> int | str | None: ...
+
+@final
+class StrategyAdapter: ...
+
+@final
+class LoopAdapter: ...
+
+@final
+class InjectorAdapter: ...
+
+# Each returns a PyCapsule, which typing has no name for.
+def python_strategy(plugin: PythonStrategy) -> Any: ...
+def python_loop(plugin: PythonLoop) -> Any: ...
+def python_injector(plugin: PythonInjector, probability: float | None = None) -> Any: ...
