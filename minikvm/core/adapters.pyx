@@ -186,7 +186,8 @@ def python_injector(plugin, probability=None):
     """A minikvm.injector capsule for an object with ``at(vm, point, vcpu) -> Verdict | str | None`` (None: go on).
 
     Attributes: name; points, the names of the points at which it is asked; probability, 0..1, unless given here, of acting where
-    it asks ``vm.fires()`` (default 1). vcpu: whom the point is about, or None. ValueError for an unknown point or a probability out of range.
+    it asks ``vm.fires()`` (default 1). vcpu: whom the point is about, or None.
+    ValueError for an unknown point or a probability out of range.
     """
     cdef InjectorAdapter self = InjectorAdapter.__new__(InjectorAdapter)
     self.plugin = plugin

@@ -5,22 +5,22 @@ kvm_vcpu_block(), arch/x86/kvm/mmu/mmu.c walk_shadow_page_lockless_begin(), all 
 """
 from libc.stdint cimport uint32_t, uint64_t
 from minikvm.core.bits cimport ctz64
+from minikvm.core.native cimport loop_capsule
 from minikvm.core.requests cimport check_request, request_pending
 from minikvm.core.world cimport (
-    MK_CMPXCHG, MK_EV_BLOCKED, MK_EV_CONSUME_BEGIN, MK_EV_CONSUME_END, MK_EV_ENTRY_ABORT, MK_EV_ENTRY_BEGIN, MK_EV_ENTRY_COMMIT,
+    MK_ABI, MK_CMPXCHG, MK_EV_BLOCKED, MK_EV_CONSUME_BEGIN, MK_EV_CONSUME_END, MK_EV_ENTRY_ABORT, MK_EV_ENTRY_BEGIN, MK_EV_ENTRY_COMMIT,
     MK_EV_ENTRY_END, MK_EV_LOADED, MK_EV_PUT, MK_EV_UNBLOCKED, MK_EV_WALK_BEGIN, MK_EV_WALK_END, MK_EXITING_GUEST_MODE, MK_FULL,
     MK_IN_GUEST_MODE, MK_LOOP_PUT_CLEARS_CPU, MK_OUTSIDE_GUEST_MODE, MK_PT_BLOCK_PUBLISHED, MK_PT_BLOCK_SLEEP, MK_PT_BLOCK_TEST,
     MK_PT_BLOCK_WOKEN, MK_PT_ENTRY_ABORT, MK_PT_ENTRY_ENTER, MK_PT_ENTRY_EXIT, MK_PT_ENTRY_IRQS_OFF, MK_PT_ENTRY_LAST_CHECK,
     MK_PT_ENTRY_MODE, MK_PT_ENTRY_OUTSIDE, MK_PT_VCPU_CHECK, MK_PT_VCPU_HANDLED, MK_PT_VCPU_LOADED, MK_PT_VCPU_PUT, MK_PT_WALK_BEGIN,
-    MK_PT_WALK_END, MK_READING_SHADOW_PAGE_TABLES, MK_RELAXED, MK_RELEASE, MK_SMP_MB, MK_SMP_WMB, MK_LAST_POINTS, mk_fence, mk_load32,
-    mk_machine, mk_note, mk_point, mk_rmw32, mk_store32, mk_strategy)
+    MK_PT_WALK_END, MK_READING_SHADOW_PAGE_TABLES, MK_RELAXED, MK_RELEASE, MK_SMP_MB, MK_SMP_WMB, mk_fence, mk_load32,
+    mk_machine, mk_note, mk_point, mk_remember, mk_rmw32, mk_store32, mk_strategy)
 from minikvm.core.kick cimport put_cpu
 
 
 cdef inline int passed(mk_ctx *c, int point, mk_vcpu *v) except -1 nogil:
     """A point on the vCPU's own side: remembered for the watchdog's dump, then offered to the injectors."""
-    c.last[c.last_n % MK_LAST_POINTS] = point
-    c.last_n += 1
+    mk_remember(c, point)
     mk_point(c, point, v)
     return 0
 
@@ -181,3 +181,20 @@ cdef int vcpu_block(mk_ctx *c, mk_vcpu *v) except -1 nogil:
         s.on_wake(c, s, v)
     passed(c, MK_PT_BLOCK_WOKEN, v)
     return 1
+
+
+cdef mk_loop X86
+X86.abi = MK_ABI
+X86.size = sizeof(mk_loop)
+X86.enter = enter_x86
+
+cdef mk_loop ARM64
+ARM64.abi = MK_ABI
+ARM64.size = sizeof(mk_loop)
+ARM64.flags = MK_LOOP_PUT_CLEARS_CPU
+ARM64.enter = enter_arm64
+
+
+def loops():
+    """The capsules of the two run loops, by architecture: "x86" and "arm64"."""
+    return {"x86": loop_capsule(&X86), "arm64": loop_capsule(&ARM64)}

@@ -1,4 +1,4 @@
-"""HDR histograms of 64-bit values (latencies in ns): the C API, 8 instructions and two cache lines a record.
+"""HDR histograms of 64-bit values (latencies in ns): the C API. A record is about 40 x86-64 instructions, none of them locked.
 
 After the HdrHistogram of Gil Tene (http://hdrhistogram.org): a value falls into one of 128 equal buckets of its power of
 two, so that a bucket is at most 1/128 (0.79 %) of its lowest value wide. Values below 256 have a bucket each. Values from

@@ -94,7 +94,7 @@ cdef class KickView(VmView):
         return cpu
 
     def mask_cpu(self, vcpu, cpu, me, mask):
-        """Add pCPU *cpu* of *vcpu* to the mask unless it is none (-1) or the current one (*me*). True when added; it is counted for the report."""
+        """Add pCPU *cpu* of *vcpu* to the mask unless it is none (-1) or the current one (*me*). True when added; the report counts it."""
         cdef mk_ctx *c = context(self)
         cdef Bitmap words = cpu_mask(c.vm, mask)
         return k.mask_cpu(c, vcpu_of(c.vm, vcpu), pcpu_number(c.vm, cpu, -1), pcpu_number(c.vm, me, -1), words.words) != 0

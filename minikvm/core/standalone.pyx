@@ -1,11 +1,10 @@
 """Standalone: the kick path and the vCPU's side, one step at a time, without threads."""
 cimport cython
-from libc.stdint cimport int32_t, uint32_t, uint64_t
+from libc.stdint cimport uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 from minikvm.core.arguments cimport pcpu_number, request_value, target_mask, vcpu_of
 from minikvm.core.bitmap cimport Bitmap, bm_find_next
-from minikvm.core.entry cimport enter_arm64, enter_x86
 from minikvm.core.kick cimport dispatch, make_all_cpus_request, make_vcpus_request_mask
 from minikvm.core.native cimport loop_from, strategy_from
 from minikvm.core.recorder cimport recording_machine, recording_observer, recording_world
@@ -13,13 +12,14 @@ from minikvm.core.vcpu cimport VCpu, view_of
 from minikvm.core.view cimport current_vm
 from minikvm.core.vmview cimport expire
 from minikvm.core.world cimport (
-    MK_ABI, MK_CTX_TASK, MK_LOOP_PUT_CLEARS_CPU, MK_RELAXED, mk_bare_store32, mk_bare_store64, mk_ctx, mk_loop,
+    MK_ABI, MK_CTX_TASK, MK_RELAXED, mk_bare_store32, mk_bare_store64, mk_ctx, mk_loop,
     mk_observer, mk_strategy, mk_vcpu, mk_vm, mk_world)
 
 from collections import namedtuple as _namedtuple
 
 from minikvm.core.adapters import python_loop as _python_loop
 from minikvm.core.adapters import python_strategy as _python_strategy
+from minikvm.core.entry import loops as _loops
 from minikvm.core.recorder import MEMORY_OPS as _MEMORY_OPS
 from minikvm.core.requests import RequestRegistry as _RequestRegistry
 from minikvm.core.vcpu import Mode as _Mode
@@ -32,21 +32,10 @@ cdef int upstream(mk_ctx *c, const mk_strategy *s, uint32_t req, const uint64_t 
     return make_all_cpus_request(c, req) if targets == NULL else make_vcpus_request_mask(c, req, targets)
 
 cdef mk_strategy UPSTREAM
-cdef mk_loop X86
-cdef mk_loop ARM64
 memset(&UPSTREAM, 0, sizeof(UPSTREAM))
 UPSTREAM.abi = MK_ABI
 UPSTREAM.size = sizeof(UPSTREAM)
 UPSTREAM.dispatch = upstream
-memset(&X86, 0, sizeof(X86))
-X86.abi = MK_ABI
-X86.size = sizeof(X86)
-X86.enter = enter_x86
-memset(&ARM64, 0, sizeof(ARM64))
-ARM64.abi = MK_ABI
-ARM64.size = sizeof(ARM64)
-ARM64.flags = MK_LOOP_PUT_CLEARS_CPU
-ARM64.enter = enter_arm64
 
 
 cdef object native_of(object plugin, str method, object adapter):
@@ -64,15 +53,11 @@ cdef int use_strategy(Standalone self, object strategy) except -1:
 
 
 cdef int use_loop(Standalone self, object loop) except -1:
-    if loop == "x86":
-        self.table.vm.loop = &X86
-    elif loop == "arm64":
-        self.table.vm.loop = &ARM64
-    elif isinstance(loop, str):
-        raise ValueError(f"loop {loop!r}: expected x86, arm64, a capsule or an object with native() or enter()")
-    else:
-        self.loop = native_of(loop, "enter", _python_loop)
-        self.table.vm.loop = loop_from(self.loop)
+    known = _loops()
+    if isinstance(loop, str) and loop not in known:
+        raise ValueError(f"loop {loop!r}: expected {', '.join(known)}, a capsule or an object with native() or enter()")
+    self.loop = known[loop] if isinstance(loop, str) else native_of(loop, "enter", _python_loop)
+    self.table.vm.loop = loop_from(self.loop)
     return 0
 
 
@@ -86,8 +71,9 @@ cdef class Standalone:
     this_cpu: the pCPU that the context runs on, -1 for none. vcpu: the vCPU whose thread the context is, or None. registry: the
     RequestRegistry, default KVM's. world: record every access (``ops``) on its way to the bare one. record: observe (``events``).
 
-    ``vm`` is the CurrentVM of its context, for single steps; valid as long as this object. All vCPUs start with mode OUTSIDE_GUEST_MODE and cpu -1, awake, without requests. Masks of targets are a Bitmap of nr_vcpus bits,
-    ints, or None for all. Not thread-safe: one thread at a time.
+    ``vm`` is the CurrentVM of its context, for single steps; valid as long as this object. All vCPUs start with mode
+    OUTSIDE_GUEST_MODE and cpu -1, awake, without requests. Masks of targets are a Bitmap of nr_vcpus bits, ints, or None for all.
+    Not thread-safe: one thread at a time.
     """
 
     def __cinit__(self, nr_vcpus, nr_pcpus=None, *, strategy=None, loop="x86", world=False, record=False, ids=None, holes=(),
@@ -161,7 +147,10 @@ cdef class Standalone:
     # ---- state ----
 
     def set_vcpu(self, vcpu, *, mode=None, cpu=None, wait=None, requests=None):
-        """Set what is given of one vCPU's state, without a trace: mode (a Mode), cpu (-1 for none), wait (asleep?), requests (bits or Requests)."""
+        """Set what is given of one vCPU's state, without a trace.
+
+        mode: a Mode; cpu: -1 for none; wait: asleep?; requests: the 64 bits as an int, or Requests.
+        """
         cdef mk_vcpu *v = vcpu_of(self.table.vm, vcpu)
         if mode is not None:
             mk_bare_store32(&v.mode, MK_RELAXED, _Mode(mode))
@@ -201,13 +190,13 @@ cdef class Standalone:
         cdef mk_world *world = self.c.world
         cdef const mk_observer *observer = self.c.observer
         cdef int reset = -1 if mode is None else _Mode(mode)
-        cdef uint64_t times = n, sent = 0, i
+        cdef uint64_t times = n, sent = 0, _i
         self.c.world = NULL
         self.c.observer = NULL
         self.recorder.native.quiet = True
         try:
             with nogil:
-                for i in range(times):
+                for _i in range(times):
                     if reset >= 0:
                         set_modes(self.table.vm, words, reset)
                     sent += dispatch(&self.c, word, words)
@@ -220,10 +209,10 @@ cdef class Standalone:
     def enter(self, vcpu):
         """One pass of the run loop for one vCPU. True when the guest was entered, False when the entry was aborted."""
         cdef mk_vcpu *v = vcpu_of(self.table.vm, vcpu)
-        cdef const mk_loop *l = self.table.vm.loop
+        cdef const mk_loop *loop = self.table.vm.loop
         cdef int entered
         with nogil:
-            entered = l.enter(&self.c, l, v)
+            entered = loop.enter(&self.c, loop, v)
         return entered != 0
 
     # ---- what was recorded ----

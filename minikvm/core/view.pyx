@@ -1,6 +1,6 @@
 """CurrentVM: what a Python strategy, injector, back end or run loop gets as ``vm``."""
 cimport cython
-from libc.stdint cimport int32_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, uint64_t
 from minikvm.core cimport entry as e
 from minikvm.core.arguments cimport one_of, pcpu_number, vcpu_of
 from minikvm.core.kickview cimport KickView

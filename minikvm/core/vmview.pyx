@@ -10,8 +10,8 @@ from minikvm.core.bitmap cimport Bitmap, bm_copy, bm_find_next
 from minikvm.core.cpumask cimport CpuMask
 from minikvm.core.vcpu cimport Binding, view_of
 from minikvm.core.world cimport (
-    MK_LAST_POINTS, MK_NO_VCPU, MK_SMP_MB, MK_SMP_RMB, MK_SMP_WMB, mk_ctx, mk_fence, mk_load64, mk_lock,
-    mk_note, mk_point, mk_random, mk_random_unit, mk_rmw64, mk_store64, mk_unlock, mk_vcpu, mk_vm)
+    MK_NO_VCPU, MK_SMP_MB, MK_SMP_RMB, MK_SMP_WMB, mk_ctx, mk_fence, mk_load64, mk_lock,
+    mk_note, mk_point, mk_random, mk_random_unit, mk_remember, mk_rmw64, mk_store64, mk_unlock, mk_vcpu, mk_vm)
 
 from enum import IntEnum as _IntEnum
 
@@ -242,8 +242,7 @@ cdef class VmView:
         cdef int at = one_of("point", name, POINT_IDS), verdict
         cdef mk_vcpu *v = NULL if vcpu is None else vcpu_of(c.vm, vcpu)
         if v != NULL and c.vcpu == v:
-            c.last[c.last_n % MK_LAST_POINTS] = at
-            c.last_n += 1
+            mk_remember(c, at)
         with nogil:
             verdict = mk_point(c, at, v)
         return Verdict(verdict)

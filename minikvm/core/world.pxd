@@ -205,3 +205,6 @@ cdef extern from "<minikvm/minikvm.h>" nogil:
         const char *name
         int (*at)(mk_ctx *, mk_injector *, int, mk_vcpu *) except -1 nogil
     int mk_fires(mk_ctx *c, mk_injector *i) except -1
+    void mk_remember(mk_ctx *c, int point) noexcept
+    uint32_t mk_points_passed(const mk_ctx *c) noexcept
+    int mk_passed_point(const mk_ctx *c, uint32_t n) noexcept

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -241,6 +242,31 @@ def test_bits_written_past_the_end_are_ignored_while_a_view_lives_and_cleared_af
         assert seen == ([64, 65], 2, 129, 66, "64-65", 2)
         assert bitmap == Bitmap(66, [64, 65])
     assert memoryview(bitmap)[1] == 3
+
+
+@pytest.mark.parametrize(
+    "search",
+    [
+        lambda bitmap: bitmap.find_first(),
+        lambda bitmap: bitmap.find_next(3),
+        lambda bitmap: bitmap.find_next_and(bitmap),
+        lambda bitmap: bitmap.find_next_andnot(Bitmap(66)),
+        lambda bitmap: (~bitmap).find_next_and(bitmap),
+        lambda bitmap: (bitmap | bitmap).find_first(),
+    ],
+)
+def test_a_search_never_gives_a_bit_past_the_end(search: Callable[[Bitmap], int]) -> None:
+    bitmap = Bitmap(66)
+    with memoryview(bitmap) as view:
+        view[1] = 1 << 63
+        assert search(bitmap) == 66
+
+
+def test_a_search_for_a_clear_bit_ends_at_the_end() -> None:
+    bitmap = ~Bitmap(66)
+    with memoryview(bitmap) as view:
+        view[1] = 2**63 - 1
+        assert bitmap.find_first_zero() == 66
 
 
 def test_words_begin_at_a_cache_line() -> None:

@@ -216,4 +216,14 @@ MK_INLINE int mk_unlock(mk_ctx *c, mk_atomic64 *lock, const char *name)
 	mk_bare_store64(lock, MK_RELEASE, 0);
 	return 0;
 }
+
+/* The last points of a context, for the watchdog's dump; its own thread writes, others read. */
+MK_INLINE void mk_remember(mk_ctx *c, int point)
+{
+	uint32_t n = __atomic_load_n(&c->last_n, __ATOMIC_RELAXED);
+	__atomic_store_n(&c->last[n % MK_LAST_POINTS], (uint16_t)point, __ATOMIC_RELAXED);
+	__atomic_store_n(&c->last_n, n + 1, __ATOMIC_RELAXED);
+}
+MK_INLINE uint32_t mk_points_passed(const mk_ctx *c) { return __atomic_load_n(&c->last_n, __ATOMIC_RELAXED); }
+MK_INLINE int mk_passed_point(const mk_ctx *c, uint32_t n) { return __atomic_load_n(&c->last[n % MK_LAST_POINTS], __ATOMIC_RELAXED); }
 #endif

@@ -1,0 +1,5 @@
+"""``python -m minikvm`` is the command ``minikvm``."""
+
+from minikvm.cli.main import main
+
+main()

@@ -1,0 +1,34 @@
+"""``minikvm schema``: the JSON schema of the YAML files."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from minikvm.cli.choice import choice_of, plugin_options
+
+
+@click.command()
+@plugin_options
+@click.pass_context
+def schema(context: click.Context) -> None:
+    """Print the JSON schema of the YAML files.
+
+    Give it to an editor, and it completes keys, offers the names of strategies, back ends and loops (those of the installed plugins
+    and of -p, too), and marks mistakes.
+
+    \b
+    Example:
+      minikvm schema > minikvm.schema.json
+      and as the first line of a YAML file:
+      # yaml-language-server: $schema=minikvm.schema.json
+    """
+    from minikvm.config.schema import schema as schema_of_config
+
+    text = schema_of_config()
+    manager = choice_of(context).manager()
+    for kind in ("strategy", "backend", "loop"):
+        # Examples, which editors offer, and no enumeration: -p may bring more names when the file is used.
+        text["properties"][kind]["examples"] = list(manager.names(kind))
+    click.echo(json.dumps(text, indent=2, ensure_ascii=False))

@@ -1,0 +1,365 @@
+"""The live machine: what lies beneath the pCPUs when a VM runs on OS threads. Each function is an entry of struct mk_machine."""
+from libc.stdint cimport int32_t, uint32_t, uint64_t
+from minikvm.core.entry cimport vcpu_load, vcpu_put
+from minikvm.core.world cimport (
+    MK_ABI, MK_ACQUIRE, MK_ADD, MK_AND, MK_CMPXCHG, MK_CTX_IRQ, MK_CTX_VCPU, MK_FULL, MK_GO, MK_IPI_LATE, MK_IPI_LOST, MK_OR, MK_PT_IPI_SEND,
+    MK_RELAXED, MK_RELEASE, MK_SEQ_CST, MK_XCHG, mk_atomic32, mk_atomic64, mk_bare_load32, mk_bare_load64, mk_bare_rmw32, mk_bare_rmw64,
+    mk_bare_store32, mk_cpu_relax, mk_ctx, mk_machine, mk_point, mk_random, mk_random_unit, mk_vcpu)
+from minikvm.core.bits cimport ctz64, popcount64
+from minikvm.live.environment cimport delay, migrate, preempt, spurious_ipi, spurious_wakeup
+from minikvm.live.os cimport (
+    MEMBARRIER_CMD_PRIVATE_EXPEDITED, os_futex_wait, os_futex_wake, os_membarrier, os_now, os_sleep, sched_yield)
+from minikvm.live.slots cimport await_slot, give, idle_service, raise_irq, service, set_where, take
+from minikvm.live.state cimport (
+    N_EXITS, N_FASTPATH, N_MIGRATIONS, N_PREEMPTIONS, N_SPURIOUS, P_ACKS, P_CALL, P_GUEST, P_HELD, P_IRQS, P_RESCHED, W_AWAIT_ACK,
+    W_AWAIT_REQ, W_BLOCKED, W_GUEST, W_HOST, W_LOCK, bump, lctx, live_t, pcpu_t, slot_of)
+
+cdef uint64_t AWAIT_BACKOFF_MAX = 1000000  # ns: how long an aborted entry sleeps before it looks at its gate again
+
+
+# ---- IPIs ----
+
+cdef int deliver(mk_ctx *c, live_t *l, uint32_t pcpu, uint32_t bits) except -1 nogil:
+    """One IPI, as the injectors let it through: now, later by the wire thread, or never."""
+    cdef pcpu_t *p = slot_of(l, pcpu)
+    cdef int verdict
+    c.point_pcpu = <int32_t>pcpu
+    verdict = mk_point(c, MK_PT_IPI_SEND, NULL)
+    c.point_pcpu = -1
+    if verdict == MK_IPI_LOST:
+        return 0
+    if verdict == MK_IPI_LATE and mk_bare_load32(&l.late, MK_RELAXED):
+        if not mk_bare_rmw32(&p.late_bits, MK_OR, MK_SEQ_CST, bits, 0):
+            mk_bare_rmw32(&l.in_flight, MK_ADD, MK_SEQ_CST, 1, 0)
+        return 0
+    if not raise_irq(c, l, p, bits) & P_HELD:
+        idle_service(c, l, p)
+    return 0
+
+
+cdef int call_many(mk_ctx *c, const uint64_t *mask, int wait) except -1 nogil:
+    cdef live_t *l = (<lctx *>c).l
+    cdef pcpu_t *me = slot_of(l, c.pcpu) if c.pcpu >= 0 else NULL
+    cdef uint64_t word, mine
+    cdef uint32_t w, pcpu
+    for w in range(l.vm.mask_words):
+        word = mask[w] & l.vm.online[w]
+        mine = 0
+        if me is not NULL and (me.idx >> 6) == w:
+            mine = (<uint64_t>1) << (me.idx & 63)
+        word &= ~mine  # smp_call_function_many() never interrupts the current CPU
+        if word and wait and me is not NULL:
+            mk_bare_rmw32(&me.acks_left, MK_ADD, MK_SEQ_CST, popcount64(word), 0)
+        while word:
+            pcpu = w * 64 + ctz64(word)
+            word &= word - 1
+            if wait and me is not NULL:
+                # Queued before the interrupt is raised: pairs with the exchange in acknowledge().
+                mk_bare_rmw64(<mk_atomic64 *>&l.call_from[<size_t>pcpu * l.vm.mask_words + (me.idx >> 6)], MK_OR, MK_SEQ_CST,
+                              (<uint64_t>1) << (me.idx & 63), 0)
+            deliver(c, l, pcpu, P_CALL)
+    return 0
+
+
+cdef int call_wait(mk_ctx *c) except -1 nogil:
+    """Every acknowledgement, while serving one's own slot: two vCPUs that flush each other must not deadlock."""
+    cdef lctx *t = <lctx *>c
+    cdef pcpu_t *p
+    cdef int spins = 0
+    if c.pcpu < 0:
+        return 0
+    p = slot_of(t.l, c.pcpu)
+    if mk_bare_load32(&p.acks_left, MK_ACQUIRE) == 0:  # pairs with the release in acknowledge()
+        return 0
+    set_where(t, W_AWAIT_ACK)
+    while mk_bare_load32(&p.acks_left, MK_ACQUIRE):
+        if mk_bare_load32(&t.l.vm.stopping, MK_RELAXED):
+            t.call.aborted = 1
+            break
+        if mk_bare_load32(&p.pending, MK_RELAXED) & P_IRQS:
+            service(t)
+        elif spins < 50:
+            spins += 1
+            mk_cpu_relax()
+        else:
+            await_slot(t, p, &p.acks_left, t.l.beat_ns)
+    set_where(t, W_HOST)
+    return 0
+
+
+cdef int reschedule(mk_ctx *c, int32_t pcpu) except -1 nogil:
+    return deliver(c, (<lctx *>c).l, <uint32_t>pcpu, P_RESCHED)
+
+
+cdef int irq_disable(mk_ctx *c) except -1 nogil:
+    c.irqs_off += 1  # only this thread handles its slot's interrupts: the soft flag needs no atomics and is no barrier
+    return 0
+
+
+cdef int irq_enable(mk_ctx *c) except -1 nogil:
+    c.irqs_off -= 1
+    if c.irqs_off == 0:
+        service(<lctx *>c)
+    return 0
+
+
+cdef int work_pending(mk_ctx *c) except -1 nogil:
+    cdef live_t *l = (<lctx *>c).l
+    if c.need_resched or c.pcpu < 0 or mk_bare_load32(&l.vm.stopping, MK_RELAXED):
+        return 1
+    return mk_bare_load32(&slot_of(l, c.pcpu).pending, MK_RELAXED) & P_IRQS
+
+
+# ---- the guest ----
+
+cdef int guest_sleep(lctx *t, mk_vcpu *v, pcpu_t *p, uint64_t ns) except -1 nogil:
+    """Guest work that sleeps: it costs no host CPU, so that hundreds of vCPUs run on two."""
+    return t.l.backend.sleep(t.l.backend, &t.c, &p.bell, P_HELD | P_GUEST, ns)
+
+
+cdef int guest_spin(lctx *t, mk_vcpu *v, pcpu_t *p, uint64_t ns) except -1 nogil:
+    """Guest work that burns the host CPU."""
+    return t.l.backend.spin(t.l.backend, &t.c, &p.bell, P_HELD | P_GUEST, ns)
+
+
+cdef uint64_t guest_time(lctx *t) noexcept nogil:
+    """How long the guest stays on its own, in ns; 0: until it is made to leave."""
+    cdef live_t *l = t.l
+    cdef uint64_t ns = l.enter_ns
+    cdef uint32_t i
+    cdef uint64_t now
+    if ns and l.jitter > 0:
+        ns = <uint64_t>(ns * (1 + l.jitter * (2 * mk_random_unit(&t.c) - 1))) + 1
+    if t.nr_lines and not mk_bare_load32(&l.paused, MK_RELAXED):  # its own next call is a reason to leave
+        now = os_now()
+        for i in range(t.nr_lines):
+            if t.due[i] != 0:
+                if t.due[i] <= now:
+                    return 1
+                if ns == 0 or t.due[i] - now < ns:
+                    ns = t.due[i] - now
+    return ns
+
+
+cdef int enter_guest(mk_ctx *c, mk_vcpu *v) except -1 nogil:
+    """Unmask interrupts and run the guest, atomically: one compare-and-swap from "held, nothing pending" to "held, in the guest".
+
+    Returns 1 for an exit on the fast path (the caller may enter again after the last check), else 0.
+    """
+    cdef lctx *t = <lctx *>c
+    cdef live_t *l = t.l
+    cdef pcpu_t *p
+    cdef uint64_t now, stay, slice_end, left
+    cdef bint own_exit = False
+    if c.pcpu < 0:
+        return 0
+    p = slot_of(l, c.pcpu)
+    # seq_cst: pairs with the fetch_or in raise_irq(); an interrupt of the window since IRQs went off makes this fail.
+    if mk_bare_rmw32(&p.pending, MK_CMPXCHG, MK_SEQ_CST, P_HELD | P_GUEST, P_HELD) != P_HELD:
+        bump(&t.n[N_EXITS], 1)
+        return 0
+    set_where(t, W_GUEST)
+    now = os_now()
+    stay = guest_time(t)
+    if stay:
+        stay += now
+    while not mk_bare_load32(&p.pending, MK_ACQUIRE) & P_IRQS:
+        left = l.beat_ns
+        if stay:
+            if now >= stay:
+                own_exit = True
+                break
+            if stay - now < left:
+                left = stay - now
+        if mk_bare_load32(&p.nr_queued, MK_RELAXED):  # somebody waits for the slot: the timeslice's end is an exit
+            slice_end = mk_bare_load64(&p.slice_end, MK_RELAXED)
+            if now >= slice_end:
+                c.need_resched = 1
+                bump(&t.n[N_PREEMPTIONS], 1)
+                break
+            if slice_end - now < left:
+                left = slice_end - now
+        l.guest(t, v, p, left)
+        bump(&t.beat, 1)
+        if mk_bare_load32(&l.vm.stopping, MK_RELAXED):
+            break
+        now = os_now()
+    mk_bare_rmw32(&p.pending, MK_AND, MK_SEQ_CST, <uint32_t>~P_GUEST, 0)
+    set_where(t, W_HOST)
+    bump(&t.n[N_EXITS], 1)
+    if own_exit and l.fastpath_ratio > 0 and mk_random_unit(c) < l.fastpath_ratio:
+        bump(&t.n[N_FASTPATH], 1)
+        return 1
+    return 0
+
+
+cdef int walk(mk_ctx *c, mk_vcpu *v) except -1 nogil:
+    """The body of a shadow walk; IRQs are off, so it ends by itself."""
+    cdef uint64_t end = os_now() + (<lctx *>c).l.walk_ns
+    if (<lctx *>c).l.walk_ns > 50000:
+        os_sleep((<lctx *>c).l.walk_ns)
+    while os_now() < end:
+        mk_cpu_relax()
+    return 0
+
+
+# ---- scheduling ----
+
+cdef int choose_slot(lctx *t) noexcept nogil:
+    """The pCPU that the host's scheduler gives this thread next."""
+    cdef live_t *l = t.l
+    cdef int wanted = <int>mk_bare_rmw32(&t.migrate_to, MK_XCHG, MK_RELAXED, 0, 0) - 1
+    cdef int a, b
+    if wanted >= 0:
+        return wanted
+    if t.home >= 0:
+        return t.home
+    a = t.last_pcpu
+    if l.nr_used > 1 and l.migrate > 0:
+        b = <int>l.used[mk_random(&t.c) % l.nr_used]
+        if mk_random_unit(&t.c) < l.migrate or load_of(l, b) + 1 < load_of(l, a):
+            return b
+    return a
+
+
+cdef inline uint32_t load_of(live_t *l, int pcpu) noexcept nogil:
+    cdef pcpu_t *p = slot_of(l, pcpu)
+    return mk_bare_load32(&p.nr_queued, MK_RELAXED) + (1 if mk_bare_load32(&p.pending, MK_RELAXED) & P_HELD else 0)
+
+
+cdef int schedule_in(lctx *t) except -1 nogil:
+    """Take a slot, and load the vCPU if this is one's thread. 1, or 0 when the VM stops."""
+    cdef int before = t.last_pcpu
+    cdef int pcpu = choose_slot(t)
+    if not take(t, slot_of(t.l, pcpu)):
+        return 0
+    if t.c.vcpu is not NULL:
+        if pcpu != before and before >= 0:
+            bump(&t.n[N_MIGRATIONS], 1)
+        t.c.preempt_count += 1
+        vcpu_load(&t.c, t.c.vcpu)
+        t.c.preempt_count -= 1
+    return 1
+
+
+cdef int schedule_out(lctx *t) except -1 nogil:
+    """Put the vCPU and give the slot up."""
+    if t.c.pcpu < 0:
+        return 0
+    if t.c.vcpu is not NULL:
+        t.c.preempt_count += 1
+        vcpu_put(&t.c, t.c.vcpu)
+        t.c.preempt_count -= 1
+    return give(t)
+
+
+cdef int schedule(mk_ctx *c) except -1 nogil:
+    cdef lctx *t = <lctx *>c
+    c.need_resched = 0
+    if c.pcpu < 0:
+        return 0
+    schedule_out(t)
+    schedule_in(t)
+    return 0
+
+
+cdef int block(mk_ctx *c, mk_vcpu *v) except -1 nogil:
+    """Give the slot up and sleep until somebody stores 0 in vcpu.wait, or the halt's timer does."""
+    cdef lctx *t = <lctx *>c
+    cdef live_t *l = t.l
+    cdef uint64_t now = os_now()
+    cdef uint64_t end = 0
+    cdef uint64_t left
+    if l.halt_ns:
+        end = now + <uint64_t>(l.halt_ns * (0.5 + mk_random_unit(c)))
+    schedule_out(t)
+    set_where(t, W_BLOCKED)
+    while mk_bare_load32(&v.wait, MK_ACQUIRE):
+        if mk_bare_load32(&l.vm.stopping, MK_RELAXED) or (end and now >= end):
+            mk_bare_rmw32(&v.wait, MK_CMPXCHG, MK_FULL, 0, 1)
+            break
+        left = l.beat_ns
+        if end and end - now < left:
+            left = end - now
+        os_futex_wait(&v.wait, 1, left)
+        bump(&t.beat, 1)
+        now = os_now()
+    set_where(t, W_HOST)
+    schedule_in(t)
+    return 0
+
+
+cdef int wake(mk_ctx *c, mk_vcpu *v) except -1 nogil:
+    os_futex_wake(&v.wait, 1)
+    return 0
+
+
+cdef int await_requests(mk_ctx *c, mk_vcpu *v, uint64_t seen) except -1 nogil:
+    """An entry gate is closed: sleep, serving the slot, until the request bits change or something else is to be done."""
+    cdef lctx *t = <lctx *>c
+    cdef uint64_t ns = 10000
+    if c.pcpu < 0:
+        return 0
+    set_where(t, W_AWAIT_REQ)
+    while mk_bare_load64(&v.requests, MK_RELAXED) == seen and not work_pending(c):
+        await_slot(t, slot_of(t.l, c.pcpu), NULL, ns)
+        if ns < AWAIT_BACKOFF_MAX:
+            ns *= 2
+    if c.irqs_off == 0:
+        service(t)
+    set_where(t, W_HOST)
+    return 0
+
+
+cdef int membarrier(mk_ctx *c) except -1 nogil:
+    """A full barrier on every running thread of this process. Registered at start, where it is tried once: it cannot fail here."""
+    os_membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED)
+    return 0
+
+
+cdef int lock_slow(mk_ctx *c, mk_atomic64 *lock) except -1 nogil:
+    """A contended spin lock. Its holder may be off the host's CPU, so yield soon."""
+    cdef int spins = 0
+    while mk_bare_load64(lock, MK_RELAXED) != 0 or mk_bare_rmw64(lock, MK_CMPXCHG, MK_ACQUIRE, 1, 0) != 0:
+        spins += 1
+        if spins < 100:
+            mk_cpu_relax()
+        elif spins < 1000:
+            sched_yield()
+        else:
+            os_sleep(50000)
+        bump(&(<lctx *>c).beat, 1)
+    return 0
+
+
+cdef int handle(mk_ctx *c, mk_vcpu *v, unsigned nr) except -1 nogil:
+    return 0  # the accounts are the observer's
+
+
+cdef mk_machine MACHINE
+MACHINE.abi = MK_ABI
+MACHINE.size = sizeof(mk_machine)
+MACHINE.call_many = call_many
+MACHINE.call_wait = call_wait
+MACHINE.reschedule = reschedule
+MACHINE.irq_disable = irq_disable
+MACHINE.irq_enable = irq_enable
+MACHINE.schedule = schedule
+MACHINE.work_pending = work_pending
+MACHINE.enter_guest = enter_guest
+MACHINE.block = block
+MACHINE.wake = wake
+MACHINE.walk = walk
+MACHINE.handle = handle
+MACHINE.await_requests = await_requests
+MACHINE.membarrier = membarrier
+MACHINE.lock_slow = lock_slow
+MACHINE.migrate = migrate
+MACHINE.preempt = preempt
+MACHINE.delay = delay
+MACHINE.spurious_ipi = spurious_ipi
+MACHINE.spurious_wakeup = spurious_wakeup
+
+
+cdef const mk_machine *live_machine() noexcept nogil:
+    return &MACHINE

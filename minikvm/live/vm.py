@@ -1,0 +1,386 @@
+"""class VM: what `minikvm run` and notebooks use."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterable
+from datetime import datetime, timezone
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from minikvm.core.requests import KVM_REQUEST_WAIT, Request
+from minikvm.core.vcpu import Mode
+from minikvm.live.build import Built, Thread, build, kind_of
+from minikvm.live.figures import RunReport, dump_of, report_of
+from minikvm.live.watchdog import Suspicion, Watchdog
+from minikvm.pluginload import PluginError
+
+if TYPE_CHECKING:
+    from minikvm.config.model import VMConfig
+    from minikvm.plugins import Manager
+
+LOOK_NS = 50_000_000
+"""How often the supervisor looks at the VM."""
+STACK_BYTES = 512 * 1024
+"""A vCPU thread's stack: the run loop needs little, a Python plugin some."""
+JOIN_S = 30.0
+DRAIN_S = 30.0
+
+
+class VMError(RuntimeError):
+    """The VM is not in a state for what was asked: not started, already run, stopped."""
+
+
+class VM:
+    """A VM on OS threads.
+
+    Example::
+
+        from minikvm import VM, load
+
+        with VM(load("quickstart.yaml")) as vm:
+            vm.request("TLB_FLUSH", targets=[1, 3], wait=True)
+            vm.run()
+        print(vm.report.as_dict()["totals"]["ipis"])
+
+    Entering starts a thread for each vCPU; leaving ends all of them, whatever happened. ``run()`` makes the calls of the workload.
+    Raises ConfigError for a configuration that cannot be started, PluginError when a plugin raises.
+    Thread-safety: one thread uses a VM.
+    """
+
+    def __init__(self, config: VMConfig, manager: Manager | None = None, progress: Callable[[Any], None] | None = None) -> None:
+        if manager is None:
+            from minikvm.plugins import Manager as _Manager
+
+            manager = _Manager()
+        self.config = config
+        self.manager = manager
+        self._progress = progress
+        self._built: Built | None = None
+        self._threads: list[threading.Thread] = []
+        self._errors: list[tuple[str, BaseException]] = []
+        self._violations: list[dict[str, Any]] = []
+        self._report: RunReport | None = None
+        self._watchdog: Watchdog | None = None
+        self._watchdog_bad: dict[str, int] = {}
+        self._started_at = 0.0
+        self._started = ""
+        self._t0_ns = 0
+        self._ran = False
+        self._notified = False
+        self._open = False
+
+    # ---- life ----
+
+    def __enter__(self) -> VM:
+        if self._built is not None:
+            raise VMError("this VM was started already")
+        self._built = build(self.config, self.manager)
+        core = self._built.core
+        self._watchdog = Watchdog(core, round(self.config.watchdog.suspect_ms * 1e6))
+        self._started = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
+        self._started_at = time.monotonic()
+        self._t0_ns = core.now()
+        try:
+            core.pause(True)
+            self._open = True
+            core.open()
+            self._start(self._built.threads)
+            self.manager.vm_started(self)
+            self._notified = True
+        except BaseException:
+            self._end_threads()
+            raise
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        try:
+            if self._report is None:
+                self._finish("interrupted" if kind is not None else "finished")
+        finally:
+            self._end_threads()
+        if self._notified and not self._errors:
+            self._notified = False
+            self.manager.vm_stopped(self, self._report)
+        if kind is None:
+            self._raise_plugin_error()
+
+    @property
+    def report(self) -> RunReport | None:
+        """The report of ``run()``, also when it was cut short; of the requests so far while the VM runs; None before it starts."""
+        if self._report is None and self._built is not None:
+            return self._make_report("finished")
+        return self._report
+
+    @property
+    def vcpus(self) -> Any:
+        """The vCPU table: ``vm.vcpus[2].mode``; reads are of this moment."""
+        return self._core.table
+
+    @property
+    def _core(self) -> Any:
+        if self._built is None:
+            raise VMError("the VM is not started: use it in a with statement")
+        return self._built.core
+
+    def _start(self, threads: Iterable[Thread]) -> None:
+        before = threading.stack_size(STACK_BYTES)
+        try:
+            for thread in threads:
+                os_thread = threading.Thread(target=self._be, args=(thread,), name=thread.name, daemon=True)
+                os_thread.start()
+                self._threads.append(os_thread)
+        finally:
+            threading.stack_size(before)
+
+    def _be(self, thread: Thread) -> None:
+        """A thread's body. A plugin's exception ends the whole VM."""
+        try:
+            self._core.run(thread.number, thread.what)
+        except BaseException as error:
+            self._errors.append((thread.name, error))
+            self._core.stop()
+
+    def _end_threads(self) -> None:
+        if self._built is None:
+            return
+        self._core.stop()
+        end = time.monotonic() + JOIN_S
+        for thread in self._threads:
+            while thread.is_alive() and time.monotonic() < end:
+                thread.join(0.2)
+                self._core.stop()
+        stuck = [thread.name for thread in self._threads if thread.is_alive()]
+        if stuck:
+            raise VMError(f"threads that did not end within {JOIN_S:.0f} s: {', '.join(stuck)}")
+        self._threads.clear()
+        if self._open:
+            self._open = False
+            self._core.close()
+
+    # ---- requests ----
+
+    def request(
+        self, request: str | Request, targets: Iterable[int] | None = None, wait: bool | None = None, no_wakeup: bool | None = None,
+        no_action: bool | None = None, pcpu: int = 0,
+    ) -> None:
+        """One call through the VM's strategy, as a task on *pcpu*; returns when the strategy does.
+
+        request: a name, with or without KVM_REQ_, or a Request; targets: table indices, None for all; wait, no_wakeup, no_action: None
+        keeps the request's own flag. Raises ValueError for an unknown name, IndexError for a target or pCPU that is not there.
+        """
+        core = self._core
+        assert self._built is not None
+        known = (self._built.registry[request] if isinstance(request, str) else request).but(wait=wait, no_wakeup=no_wakeup, no_action=no_action)
+        chosen = None if targets is None else sorted(set(targets))
+        for idx in chosen or ():
+            if idx not in self._built.vcpu_thread:
+                raise IndexError(f"no vCPU {idx}: the table has {len(self._built.vcpus)} vCPUs")
+        if not 0 <= pcpu < self._built.topology.nr_pcpus:
+            raise IndexError(f"no pCPU {pcpu}: the host has {self._built.topology.nr_pcpus}")
+        if core.stopping:
+            raise VMError("the VM has stopped")
+        self._built.kinds.setdefault(kind_of(known), [])
+        if known not in self._built.kinds[kind_of(known)]:
+            self._built.kinds[kind_of(known)].append(known)
+        self._report = None
+        core.set_call(known.value, kind_of(known), chosen, bool(known.flags & KVM_REQUEST_WAIT), known.gate)
+        try:
+            core.call(pcpu)
+        except Exception as error:
+            self._errors.append(("python", error))
+            core.stop()
+        self._raise_plugin_error()
+
+    # ---- the workload ----
+
+    def run(self) -> RunReport:
+        """Make the calls of the workload, wait until they are done (or the duration is over), and let the vCPUs handle what is left.
+
+        Returns the report; a violated property is in it, with exit code 1, and is no exception. KeyboardInterrupt passes through with the report
+        so far in ``vm.report``; so does PluginError.
+        """
+        core = self._core
+        assert self._built is not None
+        if self._ran:
+            raise VMError("the workload of this VM has run already")
+        self._ran = True
+        ended = "interrupted"
+        try:
+            core.pause(False)
+            self._start(self._built.initiators)
+            ended = self._supervise()
+        finally:
+            self._finish(ended)
+        self._raise_plugin_error()
+        assert self._report is not None
+        return self._report
+
+    def _supervise(self) -> str:
+        """Look at the VM until it is done. Returns how it ended."""
+        core = self._core
+        duration = self.config.duration
+        end = math.inf if duration is None else time.monotonic() + duration / 1e6
+        phase = "running"
+        drained_by = math.inf
+        while True:
+            core.wait_event(LOOK_NS if phase == "running" else LOOK_NS // 10)
+            self._show_progress(phase)
+            if self._errors:
+                return "plugin-error"
+            if core.nr_found or self._look():
+                return "violation"
+            now = time.monotonic()
+            if phase == "running" and (core.active == 0 or now >= end):
+                phase = "finished" if core.active == 0 else "duration"
+                core.end_calls()
+                drained_by = now + DRAIN_S
+            if phase != "running" and (self._quiet() or now >= drained_by):
+                return phase
+
+    def _look(self) -> bool:
+        assert self._watchdog is not None
+        suspicion = self._watchdog.look()
+        if suspicion is None:
+            return False
+        self._watchdog_bad[suspicion.property] = self._watchdog_bad.get(suspicion.property, 0) + 1
+        self._note_suspicion(suspicion)
+        return True
+
+    def _quiet(self) -> bool:
+        """Have the vCPUs handled all that they will handle without a further call?"""
+        core = self._core
+        return bool(core.active == 0 and core.in_flight == 0 and core.nothing_owed())
+
+    def _show_progress(self, phase: str) -> None:
+        if self._progress is None or self._built is None:
+            return
+        elapsed = time.monotonic() - self._started_at
+        done = self._core.calls_done()
+        duration = self.config.duration
+        self._progress({
+            "calls_done": done, "calls_total": self._built.calls_total, "elapsed_s": elapsed,
+            "duration_s": None if duration is None or math.isinf(duration) else duration / 1e6,
+            "rate": done / elapsed if elapsed else 0.0, "phase": "running" if phase == "running" else "draining",
+        })
+
+    # ---- the end ----
+
+    def _finish(self, ended: str) -> None:
+        """Judge what can only be judged at the end, stop, and make the report. A violation outranks a good end."""
+        if self._built is None or self._report is not None and self._ran and not self._threads:
+            return
+        core = self._core
+        if ended in ("finished", "duration") and not self._errors:
+            core.pause(True)
+            self._final_checks()
+        self._note_found()
+        if self._errors:
+            ended = "plugin-error"
+        elif self._violations and ended != "interrupted":
+            ended = "violation"
+        self._report = self._make_report(ended)
+        for violation in self._violations:
+            self.manager.violation(self, violation)
+
+    def _make_report(self, ended: str) -> RunReport:
+        assert self._built is not None
+        return report_of(
+            self.config, self._built, started=self._started, elapsed_s=time.monotonic() - self._started_at, ended=ended, checks=self._checks(),
+            violations=self._violations, errors=[error_row(where, error) for where, error in self._errors],
+        )
+
+    def _checks(self) -> dict[str, tuple[int, int]]:
+        assert self._watchdog is not None
+        checks: dict[str, tuple[int, int]] = dict(self._core.checks())
+        for name, checked in self._watchdog.checked.items():
+            checks[name] = (checked, self._watchdog_bad.get(name, 0))
+        for name in ("P6", "P8"):
+            more = self._final.get(name, (0, 0))
+            checks[name] = (checks[name][0] + more[0], checks[name][1] + more[1])
+        checks["P9"] = (self._core.calls_done(), 0)
+        return checks
+
+    _final: dict[str, tuple[int, int]] = {}  # noqa: RUF012 (replaced, never changed in place)
+
+    def _final_checks(self) -> None:
+        """P8 by conservation (made = handled + coalesced + cleared + pending) and P6 by the last payloads, when all is quiet."""
+        assert self._built is not None
+        core = self._built.core
+        bad = {"P6": 0, "P8": 0}
+        checked = {"P6": 0, "P8": 0}
+        for kind, requests in self._built.kinds.items():
+            if not requests[0].has_bit:
+                continue
+            n = core.kind(kind)
+            pending = sum(vcpu.requests >> kind & 1 for vcpu in core.table)
+            checked["P8"] += 1
+            if n["made"] != n["handled"] + n["coalesced"] + n["cleared"] + pending:
+                bad["P8"] += 1
+                self._add("P8", None, f"{requests[0].name}: {n['made']} requests were made, but {n['handled']} handled + {n['coalesced']} coalesced + "
+                          f"{n['cleared']} cleared by the requester + {pending} pending = {n['handled'] + n['coalesced'] + n['cleared'] + pending}")
+            if requests[0].gate or requests[0].sticky or n["deferred"] or n["aborted_calls"]:
+                continue
+            for idx in self._built.vcpus:
+                made, seen = core.payload_of(kind, idx)
+                if core.table[idx].requests >> kind & 1 or not made:
+                    continue
+                checked["P6"] += 1
+                if seen != made:
+                    bad["P6"] += 1
+                    self._add("P6", idx, f"vCPU {idx} handled {requests[0].name} with payload {seen}, though payload {made} was written before the bit was set")
+        self._final = {name: (checked[name], bad[name]) for name in checked}
+
+    def _add(self, prop: str, vcpu: int | None, sentence: str, at_ns: int | None = None) -> None:
+        assert self._built is not None
+        at = ((self._core.now() if at_ns is None else at_ns) - self._t0_ns) / 1e9
+        self._violations.append({"property": prop, "sentence": sentence, "vcpu": vcpu, "at_s": max(at, 0.0), "dump": dump_of(self._built)})
+
+    def _note_suspicion(self, suspicion: Suspicion) -> None:
+        core = self._core
+        thread = core.thread(suspicion.number)
+        who = f"vCPU {thread['vcpu']}" if thread["vcpu"] is not None else thread["name"]
+        pending = self._built.registry.describe(thread["requests"]) if self._built is not None else []
+        made = f" (pending: {', '.join(pending)})" if pending else ""
+        self._add(suspicion.property, thread["vcpu"], f"{who} {suspicion.sentence}{made}")
+
+    def _note_found(self) -> None:
+        """What the calls themselves found."""
+        assert self._built is not None
+        known = {(v["property"], v["vcpu"], v["at_s"]) for v in self._violations}
+        for found in self._built.core.found():
+            at = (found["at"] - self._t0_ns) / 1e9
+            if (found["property"], found["vcpu"], at) in known:
+                continue
+            request = self._built.kinds.get(found["kind"], [None])[0]
+            self._add(found["property"], found["vcpu"], sentence_of(found, request.name if request else "a request"), found["at"])
+
+    def _raise_plugin_error(self) -> None:
+        if self._errors:
+            where, error = self._errors[0]
+            if isinstance(error, KeyboardInterrupt):
+                raise error
+            raise PluginError(f"{where}: {type(error).__name__}: {error}", where) from error
+
+
+def sentence_of(found: dict[str, Any], request: str) -> str:
+    """One sentence on a violation that a call found."""
+    vcpu = f"vCPU {found['vcpu']}"
+    if found["property"] == "P2":
+        state = f"mode {Mode(found['mode']).name}, cpu {found['cpu']}"
+        return f"{found['who']}: the waiting call {request} returned while {vcpu} was still in guest entry {found['epoch'] >> 2}, which had missed the request ({state})"
+    if found["property"] == "P6":
+        return f"{found['who']}: {vcpu} handled {request} with a payload older than {found['expected']}, which was written before the bit was set"
+    what = "is a target and was not touched" if found["expected"] else "is no target and was touched"
+    return f"{found['who']}: {vcpu} {what} by the call {request}"
+
+
+def error_row(where: str, error: BaseException) -> dict[str, Any]:
+    """A plugin's exception, for the report."""
+    return {"where": where, "message": f"{type(error).__name__}: {error}", "traceback": "".join(traceback.format_exception(error))}
+
+
+__all__ = ["VM", "VMError"]

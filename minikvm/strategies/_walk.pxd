@@ -1,0 +1,51 @@
+# cython: language_level=3
+"""The targets of a call, walked by their set bits: what most strategies begin with. Holes of the table are skipped.
+
+    cdef target_walk t = begin_targets(c, targets)
+    cdef mk_vcpu *v = next_target(c, &t)
+    while v is not NULL:
+        ...
+        v = next_target(c, &t)
+
+The walk holds the current word in a register, as the kernel's for_each_set_bit() over a word does; it counts each place that it looks
+at in ``c.visited``.
+"""
+from libc.stdint cimport uint32_t, uint64_t
+from minikvm.core.bits cimport ctz64
+from minikvm.core.world cimport MK_NO_VCPU, mk_ctx, mk_vcpu
+
+cdef struct target_walk:
+    const uint64_t *targets  # vcpu_words words; NULL: every vCPU
+    uint64_t word            # what is left of the current word
+    uint32_t at              # its place
+
+
+cdef inline uint64_t targets_word(mk_ctx *c, const uint64_t *targets, uint32_t at) noexcept nogil:
+    """One word of the targets, without the bits past the table's end (which a caller's bitmap may have)."""
+    cdef uint64_t word = ~(<uint64_t>0) if targets == NULL else targets[at]
+    cdef uint32_t left = c.vm.nr_vcpus - at * 64
+    return word if left >= 64 else word & (((<uint64_t>1) << left) - 1)
+
+
+cdef inline target_walk begin_targets(mk_ctx *c, const uint64_t *targets) noexcept nogil:
+    cdef target_walk t
+    t.targets = targets
+    t.at = 0
+    t.word = targets_word(c, targets, 0)
+    return t
+
+
+cdef inline mk_vcpu *next_target(mk_ctx *c, target_walk *t) noexcept nogil:
+    """The next target, NULL at the end. Not to be called again after that."""
+    cdef mk_vcpu *v
+    while True:
+        while t.word == 0:
+            t.at += 1
+            if t.at >= c.vm.vcpu_words:
+                return NULL
+            t.word = targets_word(c, t.targets, t.at)
+        v = &c.vm.vcpus[t.at * 64 + ctz64(t.word)]
+        t.word &= t.word - 1
+        c.visited += 1
+        if v.id != MK_NO_VCPU:
+            return v

@@ -1,0 +1,70 @@
+"""The first version of the patch, kept as it was sent: vcpu.cpu is read before the request is made, which loses kicks."""
+from libc.stdint cimport int32_t, uint32_t, uint64_t
+from minikvm.core.kick cimport get_cpu, kick_many, mask_cpu, needs_ipi, put_cpu, read_cpu, wake_up, zalloc_cpumask
+from minikvm.core.native cimport strategy_capsule
+from minikvm.core.requests cimport make_request
+from minikvm.core.world cimport (
+    MK_ABI, MK_PLAIN, MK_REQ_NO_ACTION, MK_REQ_NO_WAKEUP, MK_REQ_WAIT, mk_ctx, mk_strategy, mk_vcpu)
+from minikvm.strategies._walk cimport begin_targets, next_target, target_walk
+
+from minikvm.kinds import Strategy
+
+
+cdef inline int make_vcpu_request_v1(mk_ctx *c, mk_vcpu *v, uint32_t req, uint64_t *mask) except -1 nogil:
+    """The helper of the first version. Looks the current pCPU up by itself, though its caller has preemption off already."""
+    cdef int32_t cpu = -1
+    cdef int32_t me
+    # The bug (M24), not to be repaired: from here to make_request() the vCPU may migrate, enter the guest and see no request;
+    # the IPI then goes to the pCPU that it left. A plain read besides.
+    read_cpu(c, v, MK_PLAIN, &cpu)
+    if not req & MK_REQ_NO_ACTION:
+        make_request(c, req, v)
+    if not req & MK_REQ_NO_WAKEUP and wake_up(c, v):
+        return 0
+    if mask == NULL:
+        return 0
+    me = get_cpu(c)
+    if cpu == -1 or cpu == me or needs_ipi(c, v, req):
+        mask_cpu(c, v, cpu, me, mask)
+    return put_cpu(c)
+
+
+cdef int dispatch(mk_ctx *c, const mk_strategy *s, uint32_t req, const uint64_t *targets) except -1 nogil:
+    cdef target_walk t
+    cdef mk_vcpu *v
+    cdef uint64_t *mask = NULL
+    cdef int called
+    zalloc_cpumask(c, &mask)
+    get_cpu(c)  # so that put_cpu() in the helper never gives the pCPU up in the middle of the walk
+    t = begin_targets(c, targets)
+    v = next_target(c, &t)
+    while v is not NULL:
+        make_vcpu_request_v1(c, v, req, mask)
+        v = next_target(c, &t)
+    called = kick_many(c, mask, (req & MK_REQ_WAIT) != 0)
+    put_cpu(c)
+    return called
+
+
+cdef mk_strategy table
+table.abi = MK_ABI
+table.size = sizeof(mk_strategy)
+table.dispatch = dispatch
+
+
+class V1Bitmap(Strategy):
+    """The patch as first sent for review: a walk over the set bits, with an early plain read of vcpu.cpu. Loses kicks.
+
+    Source: the first version of "KVM: Optimize kvm_make_vcpus_request_mask() a bit" (V. Kuznetsov, kvm@vger.kernel.org, August 2021).
+
+    When it is right: never. It is here because the review asked whether the stale cpu is benign, and it is not: under every
+    memory model a vCPU that migrates between the read and the request enters the guest without seeing it, and the IPI goes to the pCPU
+    that it left (P1, and P2 with WAIT). Cost: that of `upstream`, and a look-up of the current pCPU for each target.
+    """
+
+    name = "v1-bitmap"
+    requires = frozenset({"acknowledges"})
+
+    def native(self):
+        """The mk_strategy capsule; its struct is the module's own."""
+        return strategy_capsule(&table)

@@ -1,0 +1,46 @@
+"""``minikvm validate`` and ``minikvm schema``."""
+
+import json
+
+
+def test_a_right_file_is_fine(invoke, config, parts):
+    result = invoke("validate", config, "-p", parts)
+    assert (result.exit_code, result.output) == (0, f"{config}: fine (2 vCPUs)\n")
+
+
+def test_quiet_says_nothing_of_a_right_file(invoke, config, parts):
+    assert invoke("validate", config, "-p", parts, "--quiet").output == ""
+
+
+def test_the_problems_of_all_files_are_printed_and_the_code_is_2(invoke, config, parts, tmp_path):
+    for name in ("a.yaml", "b.yaml"):
+        (tmp_path / name).write_text(config.read_text().replace("vcpus: 2", "vcpus: none"))
+    result = invoke("validate", tmp_path / "a.yaml", config, tmp_path / "b.yaml", "-p", parts)
+    assert result.exit_code == 2
+    assert "a.yaml:1:13" in result.stderr and "b.yaml:1:13" in result.stderr and "small.yaml: fine" in result.stdout
+
+
+def test_an_unknown_name_is_a_problem_with_its_place(invoke, config):
+    result = invoke("validate", config, "--no-plugins")
+    assert result.exit_code == 2 and "small.yaml:3:11" in result.stderr and "test-strategy" in result.stderr
+
+
+def test_an_option_of_a_plugin_is_checked(invoke, config, parts):
+    result = invoke("validate", config, "-p", parts, "--set", "strategy={name: test-strategy, batch: 65}")
+    assert result.exit_code == 2 and "batch" in result.stderr
+
+
+def test_an_option_may_be_set_on_a_strategy_given_by_name_alone(invoke, config, parts):
+    assert invoke("validate", config, "-p", parts, "--set", "strategy.batch=3").exit_code == 0
+
+
+def test_set_leaves_the_other_places_of_an_anchor_alone(invoke, config, parts):
+    lines = "  - &one {request: TLB_FLUSH, targets: all, count: 3}\n  - *one\n"
+    config.write_text(config.read_text().replace("  - {request: TLB_FLUSH, targets: all, count: 3}\n", lines))
+    result = invoke("validate", config, "-p", parts, "--set", "workload.0.count=-1")
+    assert result.exit_code == 2 and "workload[0].count" in result.stderr and "workload[1]" not in result.stderr
+
+
+def test_the_schema_is_json_and_knows_the_plugins_named(invoke, parts):
+    text = invoke("schema", "-p", parts).output
+    assert json.loads(text)["type"] == "object" and "test-strategy" in text
