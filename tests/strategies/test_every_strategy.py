@@ -107,7 +107,7 @@ def run(strategy: Any, case: Case) -> Done:
     return Done(vm, returned, vm.visited)
 
 
-quick = settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+quick = settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @quick

@@ -52,3 +52,16 @@ def test_a_window_is_stretched_down_or_up_to_128_apic_ids(strategy: Any, ids: li
 
 def test_a_window_may_lie_in_several_words(strategy: Any) -> None:
     assert masks(strategy("pv-window"), [60, 70, 130, 190], apic_of=list(range(200))) == [{60, 70, 130}, {190}]
+
+
+def test_a_call_leaves_nothing_behind_for_the_next(strategy: Any, strategy_name: str) -> None:
+    vm = Standalone(3, strategy=strategy(strategy_name), record=True)
+    for idx in (1, 2):
+        vm.set_vcpu(idx, mode=Mode.IN_GUEST_MODE, cpu=idx)
+    vm.dispatch(KICK, [1])
+    vm.set_vcpu(1, mode=Mode.IN_GUEST_MODE)
+    vm.clear()
+    vm.dispatch(KICK, [2])
+    asked = {op.vcpu for op in vm.events if op.name in {"made", "mode", "masked"}}
+    assert asked == {2}
+    assert [set(ipi.mask) for ipi in vm.ipis] == [{0, 1, 2} if strategy_name == "broadcast" else {2}]
