@@ -60,9 +60,9 @@ class build(_build):  # noqa: N801 (setuptools' name)
 class sdist(_sdist):  # noqa: N801 (setuptools' name)
     """setuptools' sdist with configs/: minikvm/config/shipped links there, and setuptools visits a folder under one of its names only."""
 
-    def add_defaults(self) -> None:
-        super().add_defaults()
+    def make_distribution(self) -> None:
         self.filelist.extend(sorted(str(path) for path in Path("configs").glob("*") if path.is_file()))
+        super().make_distribution()
 
 
 class build_ext(_build_ext):  # noqa: N801 (setuptools' name)
