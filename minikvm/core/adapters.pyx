@@ -9,9 +9,9 @@ from cpython.pycapsule cimport PyCapsule_GetContext, PyCapsule_New, PyCapsule_Se
 from cpython.ref cimport Py_DECREF, Py_INCREF
 from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memset
-from minikvm.core.bitmap cimport Bitmap, bm_copy
+from minikvm.core.bitmap cimport Bitmap, bm_set, bm_test, bm_weight
 from minikvm.core.view cimport CurrentVM, entered, left
-from minikvm.core.world cimport MK_ABI, MK_LOOP_PUT_CLEARS_CPU, mk_ctx, mk_vcpu
+from minikvm.core.world cimport MK_ABI, MK_LOOP_PUT_CLEARS_CPU, MK_NO_VCPU, mk_ctx, mk_vcpu
 
 from minikvm.core.arguments import number_of as _number_of
 from minikvm.core.recorder import POINTS as _POINTS
@@ -52,11 +52,13 @@ cdef int yes_or_no(object answer, object plugin, str method) except -1:
 
 cdef int strategy_dispatch(mk_ctx *c, const mk_strategy *s, uint32_t req, const uint64_t *targets) except -1 with gil:
     cdef StrategyAdapter self = <StrategyAdapter>s.self
-    cdef Bitmap mask = None
     cdef CurrentVM vm
-    if targets != NULL:
-        mask = Bitmap(c.vm.nr_vcpus)
-        bm_copy(mask.words, targets, c.vm.nr_vcpus)
+    cdef Bitmap mask = Bitmap(c.vm.nr_vcpus)
+    cdef uint32_t i
+    for i in range(c.vm.nr_vcpus):
+        if (targets == NULL or bm_test(targets, i)) and c.vm.vcpus[i].id != MK_NO_VCPU:
+            bm_set(mask.words, i)
+    c.visited += bm_weight(mask.words, c.vm.nr_vcpus)
     vm = entered(self.views, c)
     try:
         return yes_or_no(self.plugin.dispatch(vm, req, mask), self.plugin, "dispatch")
@@ -99,7 +101,7 @@ cdef class StrategyAdapter:
 def python_strategy(plugin):
     """A minikvm.strategy capsule for an object with ``dispatch(vm, request, targets) -> bool``.
 
-    request: the int with id and flags; targets: a Bitmap over the vCPU table (a copy), None for all; True: an IPI was sent. Optional:
+    request: the int with id and flags; targets: a Bitmap over the vCPU table (a copy, holes left out), always; True: an IPI was sent. Optional:
     on_load(vm, vcpu), on_put(vm, vcpu), enter_barrier(vm, vcpu), on_wake(vm, vcpu). TypeError for an object without dispatch().
     """
     cdef StrategyAdapter self = StrategyAdapter.__new__(StrategyAdapter)

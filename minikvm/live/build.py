@@ -10,7 +10,8 @@ from minikvm.config import ConfigError, Topology, holes_of, ids_of, resolve_init
 from minikvm.config.problems import Problem
 from minikvm.core.requests import KVM_REQUEST_NO_WAKEUP, KVM_REQUEST_WAIT, Request, RequestRegistry
 from minikvm.core.vcpu import VcpuTable
-from minikvm.live.core import NO_BIT, LiveCore, set_probability
+from minikvm.live.core import NO_BIT, LiveCore
+from minikvm.live.memory import set_probability
 
 if TYPE_CHECKING:
     from minikvm.config.model import Plugin, VMConfig
