@@ -5,7 +5,7 @@ from libc.string cimport memset
 from minikvm.core.bitmap cimport bm_copy
 from minikvm.core.cpumask cimport CpuMask
 from minikvm.core.world cimport (
-    MK_ABI, MK_ACQUIRE, MK_CMPXCHG, MK_EXITING_GUEST_MODE, MK_GO, MK_IN_GUEST_MODE, MK_NR_POINTS, MK_OUTSIDE_GUEST_MODE,
+    MK_ABI, MK_ACQUIRE, MK_CMPXCHG, MK_NR_POINTS, MK_OUTSIDE_GUEST_MODE,
     MK_READING_SHADOW_PAGE_TABLES, MK_RELAXED, MK_RELEASE, MK_SMP_MB, mk_atomic32, mk_atomic64, mk_bare_fence, mk_bare_load32,
     mk_bare_load64, mk_bare_rmw32, mk_bare_rmw64, mk_bare_store32, mk_bare_store64, mk_point_names, mk_vcpu)
 
@@ -14,7 +14,8 @@ from collections import namedtuple as _namedtuple
 Op = _namedtuple("Op", "op name order value operand vcpu", defaults=("", "", None, None, None))
 Op.__doc__ = """One entry of a trace.
 
-op: load, store, or, and, add, xchg, cmpxchg, fence, lock, unlock (the memory's); point; choose; call (the machine's); event (the observer's).
+op: load, store, or, and, add, xchg, cmpxchg, fence, lock, unlock (the memory's); point; choose; call (the machine's); event (the
+observer's).
 name: the location, fence, point, machine function or event. order: relaxed, release, ..., full; of a fence: mb, wmb, rmb, before_atomic,
 after_atomic or barrier; of call_many: wait or nowait. value: what was read (of an RMW: the old value) or stored, the machine's argument,
 an event's a. operand: an RMW's, the n of choose, an event's b. vcpu: the index of the vCPU it is about, or None.

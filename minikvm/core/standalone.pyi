@@ -6,6 +6,7 @@ from minikvm.core.cpumask import CpuMask
 from minikvm.core.recorder import Op, Recorder
 from minikvm.core.requests import Request, RequestRegistry
 from minikvm.core.vcpu import Mode, VCpu, VcpuTable
+from minikvm.core.view import CurrentVM
 
 class Ipi(NamedTuple):
     mask: CpuMask
@@ -40,6 +41,8 @@ class Standalone:
     def recorder(self) -> Recorder: ...
     @property
     def registry(self) -> RequestRegistry: ...
+    @property
+    def vm(self) -> CurrentVM: ...
     @property
     def visited(self) -> int: ...
     @property

@@ -1,0 +1,33 @@
+from collections.abc import Iterable
+from typing import Any, Protocol, final
+
+from minikvm.core.bitmap import Bitmap
+from minikvm.core.vcpu import VCpu
+from minikvm.core.view import CurrentVM
+
+class _PythonStrategy(Protocol):
+    """Optional: on_load, on_put, enter_barrier, on_wake, each (vm: CurrentVM, vcpu: VCpu) -> None."""
+
+    def dispatch(self, vm: CurrentVM, request: int, targets: Bitmap | None, /) -> bool: ...
+
+class _PythonLoop(Protocol):
+    def enter(self, vm: CurrentVM, vcpu: VCpu, /) -> bool: ...
+
+class _PythonInjector(Protocol):
+    @property
+    def points(self) -> Iterable[str]: ...
+    def at(self, vm: CurrentVM, point: str, vcpu: VCpu | None, /) -> int | str | None: ...
+
+@final
+class StrategyAdapter: ...
+
+@final
+class LoopAdapter: ...
+
+@final
+class InjectorAdapter: ...
+
+# Each returns a PyCapsule, which typing has no name for.
+def python_strategy(plugin: _PythonStrategy) -> Any: ...
+def python_loop(plugin: _PythonLoop) -> Any: ...
+def python_injector(plugin: _PythonInjector, probability: float | None = None) -> Any: ...
