@@ -116,6 +116,7 @@ cdef int after_exit(lctx *t, mk_vcpu *v) except -1 nogil:
 cdef int park(lctx *t, mk_vcpu *v) except -1 nogil:
     """The VM is dead (a sticky request): the vCPU stays in user space until the end."""
     schedule_out(t)
+    finish_lines(t)  # the calls it had left are never made: a run must not wait for them
     set_where(t, W_PARKED)
     while not stopping(t.l):
         os_futex_wait(&t.done, 0, t.l.beat_ns)
