@@ -85,6 +85,8 @@ cdef int take_gate(lctx *t) except -1 nogil:
         set_where(t, W_LOCK)
         if t.c.irqs_off == 0:
             service(t)
+            if t.c.need_resched and t.c.preempt_count == 0:
+                t.c.vm.machine.schedule(&t.c)  # the gate's holder may be waiting for this very slot
         os_sleep(20000)
     set_where(t, W_HOST)
     return 1
