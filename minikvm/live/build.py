@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ from minikvm.config.problems import Problem
 from minikvm.core.requests import KVM_REQUEST_NO_WAKEUP, KVM_REQUEST_WAIT, Request, RequestRegistry
 from minikvm.core.vcpu import VcpuTable
 from minikvm.live.core import NO_BIT, LiveCore, set_probability
+from minikvm.pluginload import PluginError
 
 if TYPE_CHECKING:
     from minikvm.config.model import Plugin, VMConfig
@@ -98,13 +100,20 @@ def check_needs(strategy: Any, backend: Any) -> None:
 
 
 def native_of(plugin: Any, kind: str) -> Any:
-    """The plugin's own C functions, else trampolines to its Python methods."""
+    """The plugin's own C functions, else trampolines to its Python methods. PluginError when it can have neither."""
     capsule = plugin.native()
     if capsule is not None:
         return capsule
-    from minikvm.core import adapters
+    from minikvm.core.adapters import python_injector, python_loop, python_strategy
+    from minikvm.core.backend_adapter import python_backend
 
-    return getattr(adapters, f"python_{kind}")(plugin)
+    adapters = {"strategy": python_strategy, "loop": python_loop, "injector": python_injector, "backend": python_backend}
+    if kind not in adapters:
+        raise PluginError(f"{kind} {plugin.name}: native() returned None, and this kind cannot be written in Python", plugin.name)
+    try:
+        return adapters[kind](plugin)
+    except (TypeError, ValueError) as error:
+        raise PluginError(f"{kind} {plugin.name}: {error}", plugin.name) from error
 
 
 def create(manager: Manager, kind: str, wanted: Plugin) -> Any:
@@ -131,7 +140,7 @@ def ns(us: float) -> int:
 
 
 def build(config: VMConfig, manager: Manager) -> Built:
-    """Everything but the running threads. Raises ConfigError, PluginError, OSError(ENOMEM) when the kick masks cannot be had."""
+    """Everything but the running threads. Raises PluginError, and ConfigError, also where mask-alloc-failure takes the kick masks' memory."""
     registry = registry_of(config, manager)
     topology = topology_of(config)
     holes = holes_of(config.vm)
@@ -144,10 +153,16 @@ def build(config: VMConfig, manager: Manager) -> Built:
     spin = spins(config, backend)
     injectors, capsules = make_injectors(config, manager)
     fails = any(getattr(injector.options, "when", None) == "start" for injector in injectors)
-    table = VcpuTable(
-        config.vm.vcpus, topology.nr_pcpus, ids=ids_of(config.vm), holes=sorted(holes), cluster_of=topology.cluster_of,
-        node_of=topology.node_of, apic_of=topology.apic_id_of, kick_masks=not fails,
-    )
+    try:
+        table = VcpuTable(
+            config.vm.vcpus, topology.nr_pcpus, ids=ids_of(config.vm), holes=sorted(holes), cluster_of=topology.cluster_of,
+            node_of=topology.node_of, apic_of=topology.apic_id_of, kick_masks=not fails,
+        )
+    except OSError as error:
+        if error.errno != errno.ENOMEM:
+            raise
+        raise wrong(("injectors",), "mask-alloc-failure", "memory for the per-pCPU kick masks (ENOMEM), which this injector takes away",
+                    "without when: start it lets the VM start") from None
     table.use_requests(registry)
     sources = [resolve_initiators(line, config.vm.vcpus, topology.nr_pcpus, holes) for line in config.workload]
     guest = config.guest

@@ -1,4 +1,5 @@
 """LiveCore: the native half of a live VM. Owns the memory, runs the threads' main functions, gives the figures. Policy is in vm.py."""
+cimport cython
 from libc.stdint cimport int32_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memset
@@ -45,6 +46,7 @@ cdef void *aligned(size_t size) except NULL:
     return p
 
 
+@cython.no_gc_clear  # __dealloc__ looks into the table's memory: a garbage collection must not take the table away first
 cdef class LiveCore:
     """One live VM. Not thread-safe but for the run_* functions, each of which belongs to one thread, and stop()."""
     cdef readonly VcpuTable table
