@@ -49,3 +49,11 @@ cdef inline mk_vcpu *next_target(mk_ctx *c, target_walk *t) noexcept nogil:
         c.visited += 1
         if v.id != MK_NO_VCPU:
             return v
+
+
+cdef inline uint32_t next_linear(const uint64_t *targets, uint32_t at, uint32_t n) noexcept nogil:
+    """The linear walk: the first target at or after *at*, else *n*. Tests the bit of every vCPU, as kvm_for_each_vcpu() and test_bit() did."""
+    if targets != NULL:
+        while at < n and not (targets[at >> 6] >> (at & 63)) & 1:
+            at += 1
+    return at
