@@ -11,7 +11,7 @@ from minikvm.core.requests cimport make_request
 from minikvm.core.world cimport (
     MK_CMPXCHG, MK_EV_MASKED, MK_EV_MODE, MK_EV_SENDING, MK_EV_WOKE, MK_EXITING_GUEST_MODE, MK_FAIL, MK_FULL, MK_IN_GUEST_MODE, MK_MB_BEFORE_ATOMIC, MK_NO_VCPU,
     MK_OUTSIDE_GUEST_MODE, MK_PT_IPI_AWAIT, MK_PT_KICK_ALLOC, MK_PT_KICK_CPU_READ, MK_PT_KICK_MODE, MK_PT_KICK_WAKE, MK_RELAXED, MK_REQ_NO_ACTION, MK_REQ_NO_WAKEUP,
-    MK_REQ_WAIT, MK_SMP_MB, mk_ctx, mk_fence, mk_load32, mk_note, mk_point, mk_rmw32, mk_vcpu, mk_vm)
+    MK_REQ_WAIT, MK_SMP_MB, mk_ctx, mk_fence, mk_is_bare, mk_load32, mk_note, mk_point, mk_rmw32, mk_vcpu, mk_vm)
 
 
 cdef extern from *:
@@ -24,6 +24,9 @@ cdef extern from *:
     #if defined(__GNUC__) && defined(__OPTIMIZE__)
     static inline int __pyx_f_7minikvm_4core_4kick_make_vcpu_request(mk_ctx *, mk_vcpu *, uint32_t, uint64_t *, int32_t)
         __attribute__((always_inline));
+    static inline int __pyx_f_7minikvm_4core_4kick_vcpu_request_steps(mk_ctx *, mk_vcpu *, uint32_t, uint64_t *, int32_t)
+        __attribute__((always_inline));
+    static inline int __pyx_f_7minikvm_4core_4kick_kick_many(mk_ctx *, const uint64_t *, int) __attribute__((always_inline));
     static inline int __pyx_f_7minikvm_4core_4kick_needs_ipi(mk_ctx *, mk_vcpu *, uint32_t) __attribute__((always_inline));
     static inline int __pyx_f_7minikvm_4core_8requests_make_request(mk_ctx *, uint32_t, mk_vcpu *) __attribute__((always_inline));
     #endif
@@ -99,7 +102,7 @@ cdef inline int mask_cpu(mk_ctx *c, mk_vcpu *v, int32_t cpu, int32_t me, uint64_
     return added
 
 
-cdef inline int make_vcpu_request(mk_ctx *c, mk_vcpu *v, uint32_t req, uint64_t *mask, int32_t me) except -1 nogil:
+cdef inline int vcpu_request_steps(mk_ctx *c, mk_vcpu *v, uint32_t req, uint64_t *mask, int32_t me) except -1 nogil:
     """kvm_make_vcpu_request() in its final form: request, wake-up, mode, and only then the cpu. 1 when an IPI was asked for."""
     cdef int32_t cpu = -1
     if not req & MK_REQ_NO_ACTION:
@@ -111,6 +114,16 @@ cdef inline int make_vcpu_request(mk_ctx *c, mk_vcpu *v, uint32_t req, uint64_t 
     # The vCPU may migrate at any time from here on: then it leaves the guest first, and its last check sees the request.
     read_cpu(c, v, MK_RELAXED, &cpu)
     return mask_cpu(c, v, cpu, me, mask)
+
+
+cdef int make_vcpu_request_watched(mk_ctx *c, mk_vcpu *v, uint32_t req, uint64_t *mask, int32_t me) except -1 nogil
+
+
+cdef inline int make_vcpu_request(mk_ctx *c, mk_vcpu *v, uint32_t req, uint64_t *mask, int32_t me) except -1 nogil:
+    """vcpu_request_steps(): in place where nobody watches, so that the steps ask no more; else, with the same source, out of line."""
+    if mk_is_bare(c):
+        return vcpu_request_steps(c, v, req, mask, me)
+    return make_vcpu_request_watched(c, v, req, mask, me)
 
 
 # ---- once a call: inline too, since a function of another module costs as much as a target ----

@@ -2,6 +2,10 @@
 from minikvm.core.world cimport MK_PT_KICK_BEGIN, MK_PT_KICK_END
 
 
+cdef int make_vcpu_request_watched(mk_ctx *c, mk_vcpu *v, uint32_t req, uint64_t *mask, int32_t me) except -1 nogil:
+    return vcpu_request_steps(c, v, req, mask, me)
+
+
 cdef int kick(mk_ctx *c, mk_vcpu *v) except -1 nogil:
     """kvm_vcpu_kick(): wake it or make it leave the guest, without a promise when (R21). 1 woken, 2 sent a reschedule IPI, 0 nothing."""
     cdef uint32_t mode = 0

@@ -4,14 +4,22 @@ from minikvm.core.kick cimport get_cpu, kick_many, mask_cpu, needs_ipi, put_cpu,
 from minikvm.core.native cimport strategy_capsule
 from minikvm.core.requests cimport make_request
 from minikvm.core.world cimport (
-    MK_ABI, MK_NO_VCPU, MK_PLAIN, MK_REQ_NO_ACTION, MK_REQ_NO_WAKEUP, MK_REQ_WAIT, mk_ctx, mk_strategy, mk_vcpu)
+    MK_ABI, MK_NO_VCPU, MK_PLAIN, MK_REQ_NO_ACTION, MK_REQ_NO_WAKEUP, MK_REQ_WAIT, mk_ctx, mk_is_bare, mk_strategy, mk_vcpu)
 from minikvm.strategies._walk cimport next_linear
 
 from minikvm.kinds import Strategy
 
 
-cdef inline int make_vcpu_request_old(mk_ctx *c, mk_vcpu *v, uint32_t req, uint64_t *mask, int32_t me) except -1 nogil:
-    """The step for one target."""
+cdef extern from *:
+    """
+    #if defined(__GNUC__) && defined(__OPTIMIZE__) /* with force, as kick.pxd does for the steps of the merged form */
+    static inline int __pyx_f_7minikvm_10strategies_6linear_steps(mk_ctx *, mk_vcpu *, uint32_t, uint64_t *, int32_t) __attribute__((always_inline));
+    #endif
+    """
+
+
+cdef inline int steps(mk_ctx *c, mk_vcpu *v, uint32_t req, uint64_t *mask, int32_t me) except -1 nogil:
+    """One target."""
     cdef int32_t cpu = -1
     if not req & MK_REQ_NO_ACTION:
         make_request(c, req, v)
@@ -27,7 +35,13 @@ cdef inline int make_vcpu_request_old(mk_ctx *c, mk_vcpu *v, uint32_t req, uint6
     return 0
 
 
+cdef int steps_watched(mk_ctx *c, mk_vcpu *v, uint32_t req, uint64_t *mask, int32_t me) except -1 nogil:
+    """The same out of line, for worlds and observers: as make_vcpu_request() does it."""
+    return steps(c, v, req, mask, me)
+
+
 cdef int dispatch(mk_ctx *c, const mk_strategy *s, uint32_t req, const uint64_t *targets) except -1 nogil:
+    cdef mk_vcpu *vcpus = c.vm.vcpus
     cdef mk_vcpu *v
     cdef uint64_t *mask = NULL
     cdef uint32_t n = c.vm.nr_vcpus
@@ -38,9 +52,12 @@ cdef int dispatch(mk_ctx *c, const mk_strategy *s, uint32_t req, const uint64_t 
     me = get_cpu(c)
     c.visited += n
     while i < n:
-        v = &c.vm.vcpus[i]
+        v = &vcpus[i]
         if v.id != MK_NO_VCPU:
-            make_vcpu_request_old(c, v, req, mask, me)
+            if mk_is_bare(c):
+                steps(c, v, req, mask, me)
+            else:
+                steps_watched(c, v, req, mask, me)
         i = next_linear(targets, i + 1, n)
     called = kick_many(c, mask, (req & MK_REQ_WAIT) != 0)
     put_cpu(c)

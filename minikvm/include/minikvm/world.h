@@ -120,6 +120,12 @@ MK_INLINE double mk_random_unit(mk_ctx *c)
 			__builtin_unreachable(); \
 	} while (0)
 
+/* Neither a world nor an observer: then every operation is the bare one, and behind this test the compiler knows it for all of a step. */
+MK_INLINE int mk_is_bare(const mk_ctx *c)
+{
+	return mk_likely(c->world == NULL && c->observer == NULL);
+}
+
 MK_INLINE int mk_load32(mk_ctx *c, const mk_atomic32 *p, int order, const char *name, uint32_t *value)
 {
 	if (mk_unlikely(c->world != NULL)) {
