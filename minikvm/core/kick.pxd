@@ -27,6 +27,8 @@ cdef extern from *:
     static inline int __pyx_f_7minikvm_4core_4kick_vcpu_request_steps(mk_ctx *, mk_vcpu *, uint32_t, uint64_t *, int32_t)
         __attribute__((always_inline));
     static inline int __pyx_f_7minikvm_4core_4kick_kick_many(mk_ctx *, const uint64_t *, int) __attribute__((always_inline));
+    static inline int __pyx_f_7minikvm_4core_4kick_wake_up(mk_ctx *, mk_vcpu *) __attribute__((always_inline));
+    static inline int __pyx_f_7minikvm_4core_4kick_mask_cpu(mk_ctx *, mk_vcpu *, int32_t, int32_t, uint64_t *) __attribute__((always_inline));
     static inline int __pyx_f_7minikvm_4core_4kick_needs_ipi(mk_ctx *, mk_vcpu *, uint32_t) __attribute__((always_inline));
     static inline int __pyx_f_7minikvm_4core_8requests_make_request(mk_ctx *, uint32_t, mk_vcpu *) __attribute__((always_inline));
     #endif
@@ -190,11 +192,16 @@ cdef inline int make_vcpus_request_mask(mk_ctx *c, uint32_t req, const uint64_t 
     cdef uint32_t words = c.vm.vcpu_words
     cdef uint64_t word
     cdef uint64_t visited = 0
-    cdef uint32_t w, idx
+    cdef uint32_t w = 0
+    cdef uint32_t idx
     cdef int32_t me = get_cpu(c)
     cdef uint64_t *mask = kick_mask(c)
     cdef int called
-    for w in range(words):
+    while True:
+        while w < words and targets[w] == 0:  # a loop of its own, in registers: most words of a sparse mask are empty
+            w += 1
+        if w == words:
+            break
         word = targets[w]
         while word:
             idx = w * 64 + ctz64(word)
@@ -202,6 +209,7 @@ cdef inline int make_vcpus_request_mask(mk_ctx *c, uint32_t req, const uint64_t 
             visited += 1
             if idx < n and vcpus[idx].id != MK_NO_VCPU:
                 make_vcpu_request(c, &vcpus[idx], req, mask, me)
+        w += 1
     c.visited += visited
     called = kick_many(c, mask, (req & MK_REQ_WAIT) != 0)
     put_cpu(c)

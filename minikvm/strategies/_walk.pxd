@@ -59,9 +59,20 @@ cdef inline mk_vcpu *next_target(mk_ctx *c, target_walk *t) noexcept nogil:
             return v
 
 
-cdef inline uint32_t next_linear(const uint64_t *targets, uint32_t at, uint32_t n) noexcept nogil:
+cdef extern from *:
+    """
+    #include <minikvm/minikvm.h>
+    MK_INLINE int mk_is_target(const uint64_t *targets, size_t i)
+    {
+        return mk_unlikely(targets[i >> 6] >> (i & 63) & 1); /* few of many: laid out for the others */
+    }
+    """
+    bint is_target "mk_is_target"(const uint64_t *targets, size_t i) noexcept nogil
+
+
+cdef inline size_t next_linear(const uint64_t *targets, size_t at, size_t n) noexcept nogil:
     """The linear walk: the first target at or after *at*, else *n*. Tests the bit of every vCPU, as kvm_for_each_vcpu() and test_bit() did."""
     if targets != NULL:
-        while at < n and not (targets[at >> 6] >> (at & 63)) & 1:
+        while at < n and not is_target(targets, at):
             at += 1
     return at

@@ -13,7 +13,10 @@ from minikvm.kinds import Strategy
 cdef extern from *:
     """
     #if defined(__GNUC__) && defined(__OPTIMIZE__) /* with force, as kick.pxd does for the steps of the merged form */
-    static inline int __pyx_f_7minikvm_10strategies_6linear_steps(mk_ctx *, mk_vcpu *, uint32_t, uint64_t *, int32_t) __attribute__((always_inline));
+    static inline int __pyx_f_7minikvm_10strategies_6linear_steps(mk_ctx *, mk_vcpu *, uint32_t, uint64_t *, int32_t)
+        __attribute__((always_inline));
+    static int __pyx_f_7minikvm_10strategies_6linear_steps_watched(mk_ctx *, mk_vcpu *, uint32_t, uint64_t *, int32_t)
+        __attribute__((noinline));
     #endif
     """
 
@@ -44,8 +47,8 @@ cdef int dispatch(mk_ctx *c, const mk_strategy *s, uint32_t req, const uint64_t 
     cdef mk_vcpu *vcpus = c.vm.vcpus
     cdef mk_vcpu *v
     cdef uint64_t *mask = NULL
-    cdef uint32_t n = c.vm.nr_vcpus
-    cdef uint32_t i = next_linear(targets, 0, n)
+    cdef size_t n = c.vm.nr_vcpus
+    cdef size_t i = next_linear(targets, 0, n)
     cdef int32_t me
     cdef int called
     zalloc_cpumask(c, &mask)  # NULL where it failed: then everybody is kicked, and no mode is looked at

@@ -10,8 +10,8 @@ from minikvm.kinds import Strategy
 
 cdef int dispatch(mk_ctx *c, const mk_strategy *s, uint32_t req, const uint64_t *targets) except -1 nogil:
     cdef mk_vcpu *vcpus = c.vm.vcpus
-    cdef uint32_t n = c.vm.nr_vcpus
-    cdef uint32_t i = next_linear(targets, 0, n)
+    cdef size_t n = c.vm.nr_vcpus
+    cdef size_t i = next_linear(targets, 0, n)
     cdef int32_t me = get_cpu(c)
     cdef uint64_t *mask = kick_mask(c)
     cdef int called

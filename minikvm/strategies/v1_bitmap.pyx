@@ -13,7 +13,10 @@ from minikvm.kinds import Strategy
 cdef extern from *:
     """
     #if defined(__GNUC__) && defined(__OPTIMIZE__) /* with force, as kick.pxd does for the steps of the merged form */
-    static inline int __pyx_f_7minikvm_10strategies_9v1_bitmap_steps(mk_ctx *, mk_vcpu *, uint32_t, uint64_t *) __attribute__((always_inline));
+    static inline int __pyx_f_7minikvm_10strategies_9v1_bitmap_steps(mk_ctx *, mk_vcpu *, uint32_t, uint64_t *)
+        __attribute__((always_inline));
+    static int __pyx_f_7minikvm_10strategies_9v1_bitmap_steps_watched(mk_ctx *, mk_vcpu *, uint32_t, uint64_t *)
+        __attribute__((noinline));
     #endif
     """
 
@@ -50,14 +53,19 @@ cdef int dispatch(mk_ctx *c, const mk_strategy *s, uint32_t req, const uint64_t 
     cdef mk_vcpu *vcpus = c.vm.vcpus
     cdef uint32_t n = c.vm.nr_vcpus
     cdef uint32_t words = c.vm.vcpu_words
-    cdef uint32_t w, i
+    cdef uint32_t w = 0
+    cdef uint32_t i
     cdef uint64_t word
     cdef uint64_t visited = 0
     cdef uint64_t *mask = NULL
     cdef int called
     zalloc_cpumask(c, &mask)
     get_cpu(c)  # so that put_cpu() in the helper never gives the pCPU up in the middle of the walk
-    for w in range(words):
+    while True:
+        while w < words and targets != NULL and targets[w] == 0:
+            w += 1
+        if w == words:
+            break
         word = ~(<uint64_t>0) if targets == NULL else targets[w]
         while word:
             i = w * 64 + ctz64(word)
@@ -67,6 +75,7 @@ cdef int dispatch(mk_ctx *c, const mk_strategy *s, uint32_t req, const uint64_t 
             visited += 1
             if vcpus[i].id != MK_NO_VCPU:
                 make_vcpu_request_v1(c, &vcpus[i], req, mask)
+        w += 1
     c.visited += visited
     called = kick_many(c, mask, (req & MK_REQ_WAIT) != 0)
     put_cpu(c)
