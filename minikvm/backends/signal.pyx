@@ -5,7 +5,7 @@ sleeps in one step, or around the spinning. One that comes in between stays queu
 reaches a thread which has given its slot up is a spurious wake-up, no more.
 """
 from libc.stdint cimport uint32_t, uint64_t
-from minikvm.backends._syscalls cimport EAGAIN, EINTR, ESRCH, errno, failed, poll_bell, sched_yield
+from minikvm.backends._syscalls cimport EAGAIN, EINTR, ESRCH, failed, poll_bell, sched_yield
 from minikvm.backends._table cimport BackendTable
 from minikvm.core.native cimport backend_capsule
 from minikvm.core.world cimport (
@@ -77,10 +77,21 @@ cdef extern from *:
         sigdelset(&mk_signal_opened, number);
         return error;
     }
-    static int mk_signal_sleep(uint64_t timeout_ns)
+    static int mk_signal_sleep(int number, uint64_t timeout_ns)
     {
         struct timespec t;
-        return ppoll(NULL, 0, mk_timeout(&t, timeout_ns), &mk_signal_opened) < 0 ? errno : 0;
+        sigset_t one;
+        int error;
+        if (ppoll(NULL, 0, mk_timeout(&t, timeout_ns), &mk_signal_opened) == 0)
+            return 0;
+        error = errno;
+        /* ppoll() delivers one signal and blocks it again; a real-time signal is queued for each ring. Take the others too: their words
+           were set before, and the caller looks next. Else each of them would end a later stay, and the queue would fill up. */
+        sigemptyset(&one);
+        sigaddset(&one, number);
+        while (sigtimedwait(&one, NULL, &(struct timespec){0, 0}) > 0)
+            ;
+        return error;
     }
     static int mk_signal_send(uint32_t tid, int number)
     {
@@ -92,7 +103,7 @@ cdef extern from *:
     int signal_close "mk_signal_close"(int number) noexcept
     int signal_mask "mk_signal_mask"(int how, int number) noexcept nogil
     int signal_thread_start "mk_signal_thread_start"(int number) noexcept nogil
-    int signal_sleep "mk_signal_sleep"(uint64_t timeout_ns) noexcept nogil
+    int signal_sleep "mk_signal_sleep"(int number, uint64_t timeout_ns) noexcept nogil
     int signal_send "mk_signal_send"(uint32_t tid, int number) noexcept nogil
     int SIG_BLOCK, SIG_UNBLOCK
 
@@ -153,7 +164,7 @@ cdef int sleep(mk_backend *b, mk_ctx *c, mk_doorbell *d, uint32_t idle, uint64_t
     # between this look and the sleep stays queued, and ppoll() opens it and returns.
     if mk_bare_load32(d.pending, MK_ACQUIRE) != idle:
         return 0
-    error = signal_sleep(timeout_ns)
+    error = signal_sleep(<int>(<BackendTable>b.self).option, timeout_ns)
     if error and error != EINTR:
         failed(b"ppoll", error)
     return 0

@@ -98,7 +98,7 @@ class RequestRegistry:
         """Add a request of one's own and return it.
 
         nr: 8..63 (0..7 are common to all architectures, and the kernel's). flags: a word of KVM_REQUEST_* or names (wait, no_wakeup,
-        no_action). With no_action no bit is logged, so that a bit may be shared. ValueError for a taken name or bit, which names the holder.
+        no_action). With no_action no bit is logged, so that a bit may be shared. A taken name or bit is a ValueError that names the holder.
         """
         if not isinstance(name, str) or not name.isidentifier():
             raise ValueError(f"request name {name!r}: expected letters, digits and underscores")

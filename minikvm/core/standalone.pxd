@@ -3,6 +3,7 @@
 from libc.stdint cimport uint64_t
 from minikvm.core.recorder cimport Recorder
 from minikvm.core.vcpu cimport VcpuTable
+from minikvm.core.view cimport CurrentVM
 from minikvm.core.world cimport mk_ctx
 
 
@@ -14,3 +15,4 @@ cdef class Standalone:
     cdef readonly object registry
     cdef object strategy
     cdef object loop
+    cdef readonly CurrentVM vm

@@ -6,6 +6,7 @@ from minikvm.core.cpumask import CpuMask
 from minikvm.core.recorder import Op, Recorder
 from minikvm.core.requests import Request, RequestRegistry
 from minikvm.core.vcpu import Mode, VCpu, VcpuTable
+from minikvm.core.view import CurrentVM
 
 class Ipi(NamedTuple):
     mask: CpuMask
@@ -22,6 +23,7 @@ class Standalone:
         *,
         strategy: Any = None,
         loop: Any = "x86",
+        injectors: Sequence[Any] = (),
         world: bool = False,
         record: bool = False,
         ids: Sequence[int] | None = None,
@@ -40,6 +42,8 @@ class Standalone:
     def recorder(self) -> Recorder: ...
     @property
     def registry(self) -> RequestRegistry: ...
+    @property
+    def vm(self) -> CurrentVM: ...
     @property
     def visited(self) -> int: ...
     @property

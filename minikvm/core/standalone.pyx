@@ -1,25 +1,31 @@
 """Standalone: the kick path and the vCPU's side, one step at a time, without threads."""
 cimport cython
-from libc.stdint cimport int32_t, uint32_t, uint64_t
+from libc.stdint cimport uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memset
+from minikvm.core.arguments cimport pcpu_number, request_value, target_mask, vcpu_of
 from minikvm.core.bitmap cimport Bitmap, bm_find_next
-from minikvm.core.entry cimport enter_arm64, enter_x86
 from minikvm.core.kick cimport dispatch, make_all_cpus_request, make_vcpus_request_mask
 from minikvm.core.native cimport loop_from, strategy_from
 from minikvm.core.recorder cimport recording_machine, recording_observer, recording_world
-from minikvm.core.vcpu cimport VCpu
+from minikvm.core.vcpu cimport VCpu, view_of
+from minikvm.core.view cimport current_vm
+from minikvm.core.vmview cimport expire
 from minikvm.core.world cimport (
-    MK_ABI, MK_CTX_TASK, MK_LOOP_PUT_CLEARS_CPU, MK_RELAXED, mk_bare_store32, mk_bare_store64, mk_ctx, mk_loop,
+    MK_ABI, MK_CTX_TASK, MK_RELAXED, mk_bare_store32, mk_bare_store64, mk_ctx, mk_loop,
     mk_observer, mk_strategy, mk_vcpu, mk_vm, mk_world)
 
 from collections import namedtuple as _namedtuple
 
+from minikvm.core.adapters import python_injector as _python_injector
+from minikvm.core.adapters import python_loop as _python_loop
+from minikvm.core.adapters import python_strategy as _python_strategy
+from minikvm.core.entry import loops as _loops
 from minikvm.core.recorder import MEMORY_OPS as _MEMORY_OPS
 from minikvm.core.requests import RequestRegistry as _RequestRegistry
 from minikvm.core.vcpu import Mode as _Mode
 
-Ipi = _namedtuple("Ipi", "mask wait")
+Ipi = _namedtuple("Ipi", "mask wait", module=__name__)
 Ipi.__doc__ = "One function-call IPI: a copy of the mask as it was given to the machine, and whether acknowledgements were asked for."
 
 
@@ -27,74 +33,33 @@ cdef int upstream(mk_ctx *c, const mk_strategy *s, uint32_t req, const uint64_t 
     return make_all_cpus_request(c, req) if targets == NULL else make_vcpus_request_mask(c, req, targets)
 
 cdef mk_strategy UPSTREAM
-cdef mk_loop X86
-cdef mk_loop ARM64
 memset(&UPSTREAM, 0, sizeof(UPSTREAM))
 UPSTREAM.abi = MK_ABI
 UPSTREAM.size = sizeof(UPSTREAM)
 UPSTREAM.dispatch = upstream
-memset(&X86, 0, sizeof(X86))
-X86.abi = MK_ABI
-X86.size = sizeof(X86)
-X86.enter = enter_x86
-memset(&ARM64, 0, sizeof(ARM64))
-ARM64.abi = MK_ABI
-ARM64.size = sizeof(ARM64)
-ARM64.flags = MK_LOOP_PUT_CLEARS_CPU
-ARM64.enter = enter_arm64
 
 
-cdef object native_of(object plugin):
-    """The capsule of a compiled plugin, or the capsule that was given."""
-    return plugin.native() if hasattr(plugin, "native") else plugin
+cdef object native_of(object plugin, str method, object adapter):
+    """The capsule that was given, that a compiled plugin returns, or that *adapter* makes around a Python one."""
+    if hasattr(plugin, "native"):
+        return plugin.native()
+    return adapter(plugin) if hasattr(plugin, method) else plugin
 
 
 cdef int use_strategy(Standalone self, object strategy) except -1:
     if strategy is not None:
-        self.strategy = native_of(strategy)
+        self.strategy = native_of(strategy, "dispatch", _python_strategy)
         self.table.vm.strategy = strategy_from(self.strategy)
     return 0
 
 
 cdef int use_loop(Standalone self, object loop) except -1:
-    if loop == "x86":
-        self.table.vm.loop = &X86
-    elif loop == "arm64":
-        self.table.vm.loop = &ARM64
-    elif isinstance(loop, str):
-        raise ValueError(f"loop {loop!r}: expected x86, arm64, a capsule or an object with native() or enter()")
-    else:
-        self.loop = native_of(loop)
-        self.table.vm.loop = loop_from(self.loop)
+    known = _loops()
+    if isinstance(loop, str) and loop not in known:
+        raise ValueError(f"loop {loop!r}: expected {', '.join(known)}, a capsule or an object with native() or enter()")
+    self.loop = known[loop] if isinstance(loop, str) else native_of(loop, "enter", _python_loop)
+    self.table.vm.loop = loop_from(self.loop)
     return 0
-
-
-cdef mk_vcpu *place(Standalone self, object vcpu) except NULL:
-    """The vCPU that an index or a VCpu names; IndexError for a hole."""
-    cdef VCpu view = self.table[vcpu.idx if isinstance(vcpu, VCpu) else vcpu]
-    return view.v
-
-
-cdef Bitmap target_mask(Standalone self, object targets):
-    """*targets* as a bitmap over the table, None for all."""
-    cdef unsigned count = self.table.vm.nr_vcpus
-    if targets is None:
-        return None
-    if not isinstance(targets, Bitmap):
-        return Bitmap(count, targets)
-    if (<Bitmap>targets).nbits != count:
-        raise ValueError(f"targets of {(<Bitmap>targets).nbits} bits: expected one a vCPU, {count}")
-    return targets
-
-
-cdef uint32_t request_value(object req) except? 0xffffffff:
-    """A Request or its value as the native word; ValueError when it is neither id nor flags."""
-    value = getattr(req, "value", req)
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"request {req!r}: expected a Request or an int (id and flags)")
-    if not 0 <= value < 2048 or value & 0xc0:
-        raise ValueError(f"request {value:#x}: expected an id of 0 to 63 with flags of 0x100 to 0x700")
-    return value
 
 
 @cython.final
@@ -105,13 +70,15 @@ cdef class Standalone:
     nr_vcpus, nr_pcpus (default: as many), ids, holes, cluster_of, node_of, apic_of: see VcpuTable. strategy: a capsule, an object with
     native() or with a Python dispatch(); None: the core's make_vcpus_request_mask(). loop: "x86", "arm64", a capsule or such an object.
     this_cpu: the pCPU that the context runs on, -1 for none. vcpu: the vCPU whose thread the context is, or None. registry: the
-    RequestRegistry, default KVM's. world: record every access (``ops``) on its way to the bare one. record: observe (``events``).
+    RequestRegistry, default KVM's. injectors: asked at their points (world=True only); each a capsule or such an object.
+    world: record every access (``ops``) on its way to the bare one. record: observe (``events``).
 
-    All vCPUs start with mode OUTSIDE_GUEST_MODE and cpu -1, awake, without requests. Masks of targets are a Bitmap of nr_vcpus bits,
-    ints, or None for all. Not thread-safe: one thread at a time.
+    ``vm`` is the CurrentVM of its context, for single steps; valid as long as this object. All vCPUs start with mode
+    OUTSIDE_GUEST_MODE and cpu -1, awake, without requests. Masks of targets are a Bitmap of nr_vcpus bits, ints, or None for all.
+    Not thread-safe: one thread at a time.
     """
 
-    def __cinit__(self, nr_vcpus, nr_pcpus=None, *, strategy=None, loop="x86", world=False, record=False, ids=None, holes=(),
+    def __cinit__(self, nr_vcpus, nr_pcpus=None, *, strategy=None, loop="x86", injectors=(), world=False, record=False, ids=None, holes=(),
                   cluster_of=None, node_of=None, apic_of=None, this_cpu=0, vcpu=None, registry=None, seed=1):
         cdef mk_vm *vm
         self.table = VcpuTable(nr_vcpus, nr_vcpus if nr_pcpus is None else nr_pcpus, ids, holes, cluster_of, node_of, apic_of)
@@ -135,11 +102,18 @@ cdef class Standalone:
         self.c.rng[1] = <uint64_t>(seed & 0xffffffffffffffff) or 1
         self.this_cpu = this_cpu
         if vcpu is not None:
-            self.c.vcpu = place(self, vcpu)
+            self.c.vcpu = vcpu_of(self.table.vm, vcpu)
         use_strategy(self, strategy)
         use_loop(self, loop)
+        self.recorder.injectors = [native_of(injector, "at", _python_injector) for injector in injectors]
+        if injectors and not world:
+            raise ValueError("injectors without world=True: a bare VM has no points")
+
+        self.vm = current_vm(&self.c)
 
     def __dealloc__(self):
+        if self.vm is not None:
+            expire(self.vm)
         free(self.scratch)
 
     @property
@@ -149,9 +123,7 @@ cdef class Standalone:
 
     @this_cpu.setter
     def this_cpu(self, pcpu):
-        if not -1 <= pcpu < <int>self.table.vm.nr_pcpus:
-            raise ValueError(f"this_cpu is {pcpu}: expected -1 to {self.table.vm.nr_pcpus - 1}")
-        self.c.pcpu = pcpu
+        self.c.pcpu = pcpu_number(self.table.vm, pcpu, -1)
 
     @property
     def visited(self):
@@ -180,14 +152,15 @@ cdef class Standalone:
     # ---- state ----
 
     def set_vcpu(self, vcpu, *, mode=None, cpu=None, wait=None, requests=None):
-        """Set what is given of one vCPU's state, without a trace: mode (a Mode), cpu (-1 for none), wait (asleep?), requests (bits or Requests)."""
-        cdef mk_vcpu *v = place(self, vcpu)
+        """Set what is given of one vCPU's state, without a trace.
+
+        mode: a Mode; cpu: -1 for none; wait: asleep?; requests: the 64 bits as an int, or Requests.
+        """
+        cdef mk_vcpu *v = vcpu_of(self.table.vm, vcpu)
         if mode is not None:
             mk_bare_store32(&v.mode, MK_RELAXED, _Mode(mode))
         if cpu is not None:
-            if not -1 <= cpu < <int>self.table.vm.nr_pcpus:
-                raise ValueError(f"cpu is {cpu}: expected -1 to {self.table.vm.nr_pcpus - 1}")
-            mk_bare_store32(&v.cpu, MK_RELAXED, <uint32_t><int32_t>cpu)
+            mk_bare_store32(&v.cpu, MK_RELAXED, <uint32_t>pcpu_number(self.table.vm, cpu, -1))
         if wait is not None:
             mk_bare_store32(&v.wait, MK_RELAXED, bool(wait))
         if requests is not None:
@@ -196,14 +169,14 @@ cdef class Standalone:
 
     def state(self, vcpu):
         """(mode, cpu, wait, requests) of one vCPU, without a trace."""
-        cdef VCpu view = self.table[vcpu.idx if isinstance(vcpu, VCpu) else vcpu]
+        cdef VCpu view = view_of(vcpu_of(self.table.vm, vcpu), self.table, None)
         return view.mode, view.cpu, view.wait, view.requests
 
     # ---- what is done ----
 
     def dispatch(self, req, targets=None):
         """One call through the strategy. True when an IPI was sent."""
-        cdef Bitmap mask = target_mask(self, targets)
+        cdef Bitmap mask = target_mask(self.table.vm, targets)
         cdef uint32_t word = request_value(req)
         cdef const uint64_t *words = NULL if mask is None else mask.words
         cdef int called
@@ -216,19 +189,19 @@ cdef class Standalone:
 
         mode: set each target's mode to this Mode before each call (untimed callers subtract it); None leaves the modes alone.
         """
-        cdef Bitmap mask = target_mask(self, targets)
+        cdef Bitmap mask = target_mask(self.table.vm, targets)
         cdef uint32_t word = request_value(req)
         cdef const uint64_t *words = NULL if mask is None else mask.words
         cdef mk_world *world = self.c.world
         cdef const mk_observer *observer = self.c.observer
         cdef int reset = -1 if mode is None else _Mode(mode)
-        cdef uint64_t times = n, sent = 0, i
+        cdef uint64_t times = n, sent = 0, _i
         self.c.world = NULL
         self.c.observer = NULL
         self.recorder.native.quiet = True
         try:
             with nogil:
-                for i in range(times):
+                for _i in range(times):
                     if reset >= 0:
                         set_modes(self.table.vm, words, reset)
                     sent += dispatch(&self.c, word, words)
@@ -240,11 +213,11 @@ cdef class Standalone:
 
     def enter(self, vcpu):
         """One pass of the run loop for one vCPU. True when the guest was entered, False when the entry was aborted."""
-        cdef mk_vcpu *v = place(self, vcpu)
-        cdef const mk_loop *l = self.table.vm.loop
+        cdef mk_vcpu *v = vcpu_of(self.table.vm, vcpu)
+        cdef const mk_loop *loop = self.table.vm.loop
         cdef int entered
         with nogil:
-            entered = l.enter(&self.c, l, v)
+            entered = loop.enter(&self.c, loop, v)
         return entered != 0
 
     # ---- what was recorded ----

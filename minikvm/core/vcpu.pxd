@@ -7,6 +7,7 @@ from minikvm.core.world cimport mk_ctx, mk_vcpu, mk_vm
 cdef class Binding:
     # What a view is bound to. NULL when it has expired; whoever owns the context sets it.
     cdef mk_ctx *c
+    cdef bint quiet          # a race injector's: reads pass no points, at which it would be asked again
 
 
 cdef class VcpuTable:

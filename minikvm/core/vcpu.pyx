@@ -283,13 +283,19 @@ cdef class VCpu:
 
     @property
     def cpu(self):
-        """The pCPU it is loaded on, -1 when none. Bound, it is the kick path's read_cpu(): READ_ONCE, then the point kick.cpu_read."""
+        """The pCPU it is loaded on, -1 when none. Bound, READ_ONCE and then the point kick.cpu_read (not in a race injector)."""
         cdef mk_vcpu *v = followed(self)
+        cdef mk_ctx *c
+        cdef uint32_t raw = 0
         cdef int32_t cpu = -1
         if self.binding is None:
             return <int32_t>mk_bare_load32(&v.cpu, MK_RELAXED)
+        c = self.binding.c
+        if self.binding.quiet:
+            mk_load32(c, &v.cpu, MK_RELAXED, b"vcpu.cpu", &raw)
+            return <int32_t>raw
         with nogil:
-            read_cpu(self.binding.c, v, MK_RELAXED, &cpu)
+            read_cpu(c, v, MK_RELAXED, &cpu)
         return cpu
 
     @property

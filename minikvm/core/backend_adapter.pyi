@@ -1,0 +1,29 @@
+from typing import Any, Protocol, final
+
+from minikvm.core.view import CurrentVM
+
+@final
+class Doorbell:
+    bell: int
+    fd: int
+    state: Any
+    @property
+    def pcpu(self) -> int: ...
+    @property
+    def pending(self) -> int: ...
+    @property
+    def rung(self) -> bool: ...
+    @property
+    def tid(self) -> int: ...
+    def strike(self) -> int: ...
+
+class _PythonBackend(Protocol):
+    """Optional: capabilities, open(doorbell), close(doorbell), thread_start(vm)."""
+
+    def ring(self, vm: CurrentVM, doorbell: Doorbell, /) -> None: ...
+    def wait(self, vm: CurrentVM, doorbell: Doorbell, timeout_ns: int, /) -> None: ...
+
+@final
+class BackendAdapter: ...
+
+def python_backend(plugin: _PythonBackend) -> Any: ...
