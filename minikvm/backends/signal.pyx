@@ -5,7 +5,7 @@ sleeps in one step, or around the spinning. One that comes in between stays queu
 reaches a thread which has given its slot up is a spurious wake-up, no more.
 """
 from libc.stdint cimport uint32_t, uint64_t
-from minikvm.backends._syscalls cimport EAGAIN, EINTR, ESRCH, errno, failed, poll_bell, sched_yield
+from minikvm.backends._syscalls cimport EAGAIN, EINTR, ESRCH, failed, poll_bell, sched_yield
 from minikvm.backends._table cimport BackendTable
 from minikvm.core.native cimport backend_capsule
 from minikvm.core.world cimport (

@@ -11,7 +11,7 @@ from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memset
 from minikvm.core.bitmap cimport Bitmap, bm_set, bm_test, bm_weight
 from minikvm.core.view cimport CurrentVM, entered, left
-from minikvm.core.world cimport MK_ABI, MK_LOOP_PUT_CLEARS_CPU, MK_NO_VCPU, mk_ctx, mk_vcpu
+from minikvm.core.world cimport MK_ABI, MK_LOOP_PUT_CLEARS_CPU, MK_NO_VCPU, mk_ctx, mk_fires, mk_vcpu
 
 from minikvm.core.arguments import number_of as _number_of
 from minikvm.core.recorder import POINTS as _POINTS
@@ -161,10 +161,16 @@ def python_loop(plugin):
 
 # ---- race injectors ----
 
-cdef int injector_at(mk_ctx *c, mk_injector *i, int point, mk_vcpu *v) except -1 with gil:
+cdef int injector_at(mk_ctx *c, mk_injector *i, int point, mk_vcpu *v) except -1 nogil:
+    """The GIL is taken only when it acts."""
+    if not mk_fires(c, i):
+        return 0
+    return injector_acts(c, i, point, v)
+
+
+cdef int injector_acts(mk_ctx *c, mk_injector *i, int point, mk_vcpu *v) except -1 with gil:
     cdef InjectorAdapter self = <InjectorAdapter>i.self
     cdef CurrentVM vm = entered(self.views, c)
-    vm.injector = i
     vm.binding.quiet = True
     try:
         said = self.plugin.at(vm, _POINTS[point], None if v == NULL else vm.vcpu(v.idx))
@@ -187,8 +193,8 @@ cdef class InjectorAdapter:
 def python_injector(plugin, probability=None):
     """A minikvm.injector capsule for an object with ``at(vm, point, vcpu) -> Verdict | str | None`` (None: go on).
 
-    Attributes: name; points, the names of the points at which it is asked; probability, 0..1, unless given here, of acting where
-    it asks ``vm.fires()`` (default 1). vcpu: whom the point is about, or None.
+    Attributes: name; points, the names of the points at which it is asked; probability, 0..1, unless given here, of at() being
+    called there (default 1). vcpu: whom the point is about, or None.
     ValueError for an unknown point or a probability out of range.
     """
     cdef InjectorAdapter self = InjectorAdapter.__new__(InjectorAdapter)
@@ -212,3 +218,34 @@ def python_injector(plugin, probability=None):
         raise ValueError(f"race injector {self.name.decode()}: probability {chance!r}: expected a number from 0 to 1")
     self.native.probability = chance
     return owning_capsule(self, &self.native, b"minikvm.injector")
+
+
+# ---- guest engines ----
+
+cdef int engine_run(mk_ctx *c, mk_engine *e, mk_vcpu *v, uint64_t timeout_ns) except -1 with gil:
+    cdef EngineAdapter self = <EngineAdapter>e.self
+    cdef CurrentVM vm = entered(self.views, c)
+    try:
+        self.plugin.run(vm, vm.vcpu(v.idx), timeout_ns)
+    finally:
+        left(vm)
+    return 0
+
+
+@cython.final
+cdef class EngineAdapter:
+    """The owner of a Python guest engine's mk_engine."""
+
+
+def python_engine(plugin):
+    """A minikvm.engine capsule for an object with ``run(vm, vcpu, timeout_ns)``: be the guest for at most so long; it may return early."""
+    cdef EngineAdapter self = EngineAdapter.__new__(EngineAdapter)
+    self.plugin = plugin
+    self.views = {}
+    memset(&self.native, 0, sizeof(self.native))
+    self.native.abi = MK_ABI
+    self.native.size = sizeof(self.native)
+    self.native.self = <void *>self
+    need(plugin, "guest engine", "run", True)
+    self.native.run = engine_run
+    return owning_capsule(self, &self.native, b"minikvm.engine")

@@ -70,7 +70,8 @@ cdef class Standalone:
     nr_vcpus, nr_pcpus (default: as many), ids, holes, cluster_of, node_of, apic_of: see VcpuTable. strategy: a capsule, an object with
     native() or with a Python dispatch(); None: the core's make_vcpus_request_mask(). loop: "x86", "arm64", a capsule or such an object.
     this_cpu: the pCPU that the context runs on, -1 for none. vcpu: the vCPU whose thread the context is, or None. registry: the
-    RequestRegistry, default KVM's. injectors: asked at their points (world=True only); each a capsule or such an object. world: record every access (``ops``) on its way to the bare one. record: observe (``events``).
+    RequestRegistry, default KVM's. injectors: asked at their points (world=True only); each a capsule or such an object.
+    world: record every access (``ops``) on its way to the bare one. record: observe (``events``).
 
     ``vm`` is the CurrentVM of its context, for single steps; valid as long as this object. All vCPUs start with mode
     OUTSIDE_GUEST_MODE and cpu -1, awake, without requests. Masks of targets are a Bitmap of nr_vcpus bits, ints, or None for all.

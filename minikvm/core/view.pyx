@@ -148,19 +148,6 @@ cdef class CurrentVM(KickView):
 
     # ---- the environment, for race injectors. True: it acted; False: the protocol would not have allowed it ----
 
-    def fires(self):
-        """Does the injector act here? By its probability (a checked world tries both); counted in the report."""
-        cdef mk_ctx *c = context(self)
-        cdef bint acts
-        if self.injector == NULL:
-            raise RuntimeError("fires() is for a race injector's at()")
-        if c.world != NULL:
-            return mk_fires(c, self.injector) != 0
-        acts = mk_random_unit(c) < self.injector.probability
-        if acts:
-            mk_bare_rmw64(&self.injector.injected, MK_ADD, MK_RELAXED, 1, 0)
-        return acts
-
     @property
     def point_pcpu(self):
         """The pCPU that the point is about (ipi.send), else -1."""

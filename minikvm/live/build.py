@@ -53,7 +53,7 @@ class Built:
 
 def wrong(path: tuple[str | int, ...], value: object, expected: str, hint: str = "") -> ConfigError:
     """A configuration error that only a VM about to start can see."""
-    return ConfigError([Problem("<configuration>", 0, 0, path, value, expected, hint)])
+    return ConfigError([Problem("<configuration>", 0, 0, path, repr(value) if not isinstance(value, str) else value, expected, hint)])
 
 
 def kind_of(request: Request) -> int:
@@ -103,9 +103,11 @@ def native_of(plugin: Any, kind: str) -> Any:
     capsule = plugin.native()
     if capsule is not None:
         return capsule
-    from minikvm.core import adapters
+    from minikvm.core import adapters, backend_adapter
 
-    return getattr(adapters, f"python_{kind}")(plugin)
+    makers = {"strategy": adapters.python_strategy, "loop": adapters.python_loop, "injector": adapters.python_injector,
+              "backend": backend_adapter.python_backend, "engine": adapters.python_engine}
+    return makers[kind](plugin)
 
 
 def create(manager: Manager, kind: str, wanted: Plugin) -> Any:

@@ -3,7 +3,7 @@ from libc.stdint cimport int32_t, uint32_t, uint64_t
 from minikvm.core.hdr cimport Histogram, hdr_merge, mk_hdr
 from minikvm.core.native cimport injector_from
 from minikvm.core.world cimport (
-    MK_ACQUIRE, MK_LAST_POINTS, MK_RELAXED, MK_SEQ_CST, mk_bare_load32, mk_bare_load64, mk_bare_store32, mk_passed_point, mk_point_names,
+    MK_ACQUIRE, MK_LAST_POINTS, MK_RELAXED, MK_SEQ_CST, MK_SMP_MB, mk_bare_fence, mk_bare_load32, mk_bare_load64, mk_bare_store32, mk_passed_point, mk_point_names,
     mk_points_passed, mk_vcpu)
 from minikvm.live cimport calls
 from minikvm.live.memory cimport LiveMemory
@@ -97,6 +97,22 @@ cdef class LiveCore(LiveMemory):
                 if bits and (mk_bare_load32(&t.where, MK_RELAXED) != W_BLOCKED or bits & self.l.vm.wake_mask):
                     return False
         return True
+
+    def handlings(self):
+        """How many requests the vCPUs have begun or ended to handle, all together; None while one is being handled.
+
+        The same number before and after a look at the counters and the request bits: nothing was handled in between.
+        """
+        cdef unsigned i
+        cdef uint64_t total = 0
+        cdef uint32_t n
+        mk_bare_fence(MK_SMP_MB)  # pairs with the barrier at MK_EV_CONSUME_BEGIN: odd is seen here, or the look saw the bit still set
+        for i in range(self.l.nr_threads):
+            n = mk_bare_load32(&self.l.threads[i].handling, MK_ACQUIRE)  # pairs with the release at MK_EV_CONSUME_END
+            if n & 1:
+                return None
+            total += n
+        return total
 
     def wait_event(self, uint64_t ns):
         """Sleep until the last initiator is done, or *ns*."""

@@ -1,8 +1,8 @@
 """Two slots and two threads over one back end, without a VM: the ring and the guest's wait, as a machine uses them.
 
-A slot's pending word has two bits: WORK, set by the sender, and IN_GUEST, set by the receiver before it sleeps or spins. The sender rings only a
-receiver that said IN_GUEST; the receiver waits only if there was no WORK when it said so. A ring that is lost shows as a wait
-that ends by its timeout although WORK is there.
+A slot's pending word has two bits: WORK, set by the sender, and IN_GUEST, set by the receiver before it sleeps or spins. The sender
+rings only a receiver that said IN_GUEST; the receiver waits only if there was no WORK when it said so. A ring that is lost shows
+as a wait that ends by its timeout although WORK is there.
 """
 cimport cython
 from libc.stdint cimport uint32_t, uint64_t

@@ -52,7 +52,8 @@ class Case:
         return [] if self.req & NO_WAKEUP else [i for i in self.chosen() if self.state(i).wait]
 
     def looked_at(self) -> list[int]:
-        return [i for i in self.chosen() if i not in self.woken()]
+        woken = self.woken()
+        return [i for i in self.chosen() if i not in woken]
 
     def needs(self, idx: int) -> bool:
         mode = self.state(idx).mode
@@ -106,7 +107,7 @@ def run(strategy: Any, case: Case) -> Done:
     return Done(vm, returned, vm.visited)
 
 
-quick = settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+quick = settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @quick
@@ -166,10 +167,11 @@ def test_it_says_whether_an_ipi_was_sent(strategy: Make, strategy_name: str, cas
 @given(case=cases())
 def test_modes_move_from_in_guest_to_exiting_at_most(strategy: Make, strategy_name: str, case: Case) -> None:
     done = run(strategy(strategy_name), case)
+    looked_at = case.looked_at()
     for idx, state in enumerate(case.vcpus):
         if state is None:
             continue
-        moved = idx in case.looked_at() and state.mode == Mode.IN_GUEST_MODE and strategy_name not in LOOKS_ONLY
+        moved = idx in looked_at and state.mode == Mode.IN_GUEST_MODE and strategy_name not in LOOKS_ONLY
         if strategy_name in CPU_FIRST and state.cpu in (-1, ME):
             moved = False
         assert done.vm.state(idx)[0] == (Mode.EXITING_GUEST_MODE if moved else state.mode), f"vCPU {idx}"
