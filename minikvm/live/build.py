@@ -105,8 +105,10 @@ def native_of(plugin: Any, kind: str) -> Any:
         return capsule
     from minikvm.core import adapters, backend_adapter
 
-    makers = {"strategy": adapters.python_strategy, "loop": adapters.python_loop, "injector": adapters.python_injector,
-              "backend": backend_adapter.python_backend, "engine": adapters.python_engine}
+    makers: dict[str, Any] = {
+        "strategy": adapters.python_strategy, "loop": adapters.python_loop, "injector": adapters.python_injector,
+        "backend": backend_adapter.python_backend, "engine": adapters.python_engine,
+    }
     return makers[kind](plugin)
 
 

@@ -2,8 +2,12 @@
 
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
+from setuptools import Distribution
+
+from minikvm import _build_ext
 
 BUILD = "from setuptools import setup; setup()"
 
@@ -12,10 +16,10 @@ BUILD = "from setuptools import setup; setup()"
 def refuse(root, monkeypatch, tmp_path):
     """Start a build that is to be refused; returns the last line that it wrote."""
 
-    def refuse(before="", **environment):
+    def refuse(**environment):
         for name, value in environment.items():
             monkeypatch.setenv(name, value)
-        command = [sys.executable, "-c", f"{before}\n{BUILD}", "-q", "build_ext", "--build-temp", tmp_path, "--build-lib", tmp_path]
+        command = [sys.executable, "-c", BUILD, "-q", "build_ext", "--build-temp", tmp_path, "--build-lib", tmp_path]
         done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=120, check=False)
         assert done.returncode == 1, done.stdout + done.stderr
         assert "Traceback" not in done.stderr
@@ -24,9 +28,11 @@ def refuse(root, monkeypatch, tmp_path):
     return refuse
 
 
-def test_another_operating_system_is_refused(refuse):
-    # Only after setuptools has chosen its compiler: the name is what minikvm's own command looks at.
-    assert "minikvm runs on Linux only" in refuse("import setuptools, sys; sys.platform = 'darwin'")
+def test_another_operating_system_is_refused(monkeypatch):
+    command = _build_ext.build_ext(Distribution({"name": "any"}))
+    monkeypatch.setattr(_build_ext, "sys", SimpleNamespace(platform="darwin"))
+    with pytest.raises(SystemExit, match=r"^minikvm runs on Linux only \(.*\); this is darwin$"):
+        command.finalize_options()
 
 
 def test_an_unknown_build_profile_is_refused_with_those_that_are_known(refuse):

@@ -1,7 +1,6 @@
 """A race injector for minikvm: irq-storm."""
 
 from minikvm.hookspecs import hookimpl
-
 from minikvm_irq_storm.injector import IrqStorm
 
 

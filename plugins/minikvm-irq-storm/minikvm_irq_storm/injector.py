@@ -1,7 +1,8 @@
 """The race injector irq-storm: interrupts that nobody asked for, many at once."""
 
-from minikvm.kinds import Injector, Options
 from pydantic import Field
+
+from minikvm.kinds import Injector, Options
 
 
 class IrqStormOptions(Options):

@@ -1,7 +1,8 @@
 """The strategy one-at-a-time: what a kick cost before there were masks."""
 
-from minikvm.kinds import REQUEST_NO_ACTION, REQUEST_NO_WAKEUP, REQUEST_WAIT, Options, Strategy
 from pydantic import Field
+
+from minikvm.kinds import REQUEST_NO_ACTION, REQUEST_NO_WAKEUP, REQUEST_WAIT, Options, Strategy
 
 
 class OneAtATimeOptions(Options):

@@ -3,8 +3,9 @@
 from pathlib import Path
 
 import pytest
-from minikvm.plugins import Manager
 from pydantic import ValidationError
+
+from minikvm.plugins import Manager
 
 SMALL = Path(__file__).parent / "small.yaml"
 
@@ -41,7 +42,8 @@ def test_no_send_reaches_more_than_one_pcpu(report):
 
 
 def test_targets_share_a_send_when_they_are_told_to(manager):
-    from minikvm import VM, loads
+    from minikvm import VM
+    from minikvm.config import loads
 
     text = SMALL.read_text().replace("strategy: one-at-a-time", "strategy: {name: one-at-a-time, together: 4096}")
     with VM(loads(text, "together.yaml", registry=manager), manager=manager) as vm:

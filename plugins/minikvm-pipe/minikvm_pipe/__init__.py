@@ -1,7 +1,6 @@
 """An IPI back end for minikvm: pipe."""
 
 from minikvm.hookspecs import hookimpl
-
 from minikvm_pipe.backend import Pipe
 
 

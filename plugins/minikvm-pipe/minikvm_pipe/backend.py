@@ -1,5 +1,6 @@
 """The IPI back end pipe: a doorbell that is a byte in a pipe."""
 
+import contextlib
 import os
 import select
 
@@ -38,10 +39,8 @@ class Pipe(Backend):
         os.close(writer)
 
     def ring(self, vm, doorbell):
-        try:
+        with contextlib.suppress(BlockingIOError):  # the pipe is full, so it is readable
             os.write(self.ends[doorbell.pcpu][1], b"!")
-        except BlockingIOError:
-            pass  # the pipe is full, so it is readable
 
     def wait(self, vm, doorbell, timeout_ns):
         # Who set the word before this thread said that it is in the guest does not ring.
@@ -49,8 +48,6 @@ class Pipe(Backend):
             return
         reader, _, poll = self.ends[doorbell.pcpu]
         if poll.poll(timeout_ns / NS_PER_MS):
-            # Drained before the caller looks at the word: a ring after this read stays in the pipe, one before it came after its word was set.
-            try:
+            # Drained before the caller looks at the word: a ring after this read stays, one before it came after its word was set.
+            with contextlib.suppress(BlockingIOError):
                 os.read(reader, DRAIN)
-            except BlockingIOError:
-                pass

@@ -3,8 +3,9 @@
 from pathlib import Path
 
 import pytest
-from minikvm.plugins import Manager
 from pydantic import ValidationError
+
+from minikvm.plugins import Manager
 
 SMALL = Path(__file__).parent / "small.yaml"
 
