@@ -101,8 +101,8 @@ cdef class StrategyAdapter:
 def python_strategy(plugin):
     """A minikvm.strategy capsule for an object with ``dispatch(vm, request, targets) -> bool``.
 
-    request: the int with id and flags; targets: a Bitmap over the vCPU table (a copy, holes left out), always; True: an IPI was sent. Optional:
-    on_load(vm, vcpu), on_put(vm, vcpu), enter_barrier(vm, vcpu), on_wake(vm, vcpu). TypeError for an object without dispatch().
+    request: the int with id and flags; targets: a Bitmap over the vCPU table (a copy, holes left out); True: an IPI was sent.
+    Optional: on_load(vm, vcpu), on_put(vm, vcpu), enter_barrier(vm, vcpu), on_wake(vm, vcpu). TypeError for an object without dispatch().
     """
     cdef StrategyAdapter self = StrategyAdapter.__new__(StrategyAdapter)
     self.plugin = plugin

@@ -5,8 +5,7 @@ from minikvm.core cimport entry as e
 from minikvm.core.arguments cimport one_of, pcpu_number, vcpu_of
 from minikvm.core.kickview cimport KickView
 from minikvm.core.vmview cimport context, expire, prepare
-from minikvm.core.world cimport (
-    MK_ADD, MK_RELAXED, MK_RELEASE, MK_SMP_MB, mk_bare_rmw64, mk_ctx, mk_fence, mk_fires, mk_random_unit, mk_store32, mk_strategy, mk_vcpu)
+from minikvm.core.world cimport MK_RELAXED, MK_RELEASE, MK_SMP_MB, mk_ctx, mk_fence, mk_store32, mk_strategy, mk_vcpu
 
 from minikvm.core.vcpu import Mode as _Mode
 

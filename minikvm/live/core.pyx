@@ -3,8 +3,8 @@ from libc.stdint cimport int32_t, uint32_t, uint64_t
 from minikvm.core.hdr cimport Histogram, hdr_merge, mk_hdr
 from minikvm.core.native cimport injector_from
 from minikvm.core.world cimport (
-    MK_ACQUIRE, MK_LAST_POINTS, MK_RELAXED, MK_SEQ_CST, MK_SMP_MB, mk_bare_fence, mk_bare_load32, mk_bare_load64, mk_bare_store32, mk_passed_point, mk_point_names,
-    mk_points_passed, mk_vcpu)
+    MK_ACQUIRE, MK_LAST_POINTS, MK_RELAXED, MK_SEQ_CST, MK_SMP_MB, mk_bare_fence, mk_bare_load32, mk_bare_load64, mk_bare_store32,
+    mk_passed_point, mk_point_names, mk_points_passed, mk_vcpu)
 from minikvm.live cimport calls
 from minikvm.live.memory cimport LiveMemory
 from minikvm.live.os cimport os_futex_wait, os_gettid, os_now
@@ -17,7 +17,8 @@ WHERE = ("start", "host", "guest", "run queue", "blocked", "awaiting acknowledge
 COUNTERS = ("entries", "exits", "aborted_entries", "blocks", "walks", "migrations", "preemptions", "ipis_handled", "spurious_exits",
             "fastpath")
 KIND_COUNTERS = ("calls", "targets", "bits_set", "coalesced", "ipis", "woken", "outside", "self", "not_loaded", "deferred", "stale_ipis",
-                 "sends", "exiting", "visited", "visited_linear", "ipis_linear", "excess_ipis", "handled", "cleared", "made", "aborted_calls")
+                 "sends", "exiting", "visited", "visited_linear", "ipis_linear", "excess_ipis", "handled", "cleared", "made",
+                 "aborted_calls")
 PROPERTIES = ("P1", "P2", "P3", "P5", "P6", "P7", "P8")
 NO_BIT = NR_KINDS - 1
 assert len(COUNTERS) == N_COUNTERS and len(KIND_COUNTERS) == K_COUNTERS and len(PROPERTIES) == NR_PROPS
@@ -196,7 +197,6 @@ cdef class LiveCore(LiveMemory):
 
     def found(self):
         """The violations that calls found, at most MAX_FOUND: dicts of what the finder saw."""
-        cdef unsigned i
         cdef found_t *f
         out = []
         for i in range(min(mk_bare_load32(&self.l.nr_found, MK_ACQUIRE), MAX_FOUND)):

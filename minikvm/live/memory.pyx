@@ -30,8 +30,8 @@ cdef void *aligned(size_t size) except NULL:
 cdef class LiveMemory:
     """The memory of one live VM, and its set-up: everything is allocated before the first thread starts, and freed with the object."""
 
-    def __cinit__(self, VcpuTable table, *, strategy, loop, backend, engine, injectors, bint spin, used, unsigned max_threads, unsigned max_lines,
-                  guest, double migrate, uint64_t slice_ns, uint64_t late_ns, bint wire, uint64_t seed):
+    def __cinit__(self, VcpuTable table, *, strategy, loop, backend, engine, injectors, bint spin, used,
+                  unsigned max_threads, unsigned max_lines, guest, double migrate, uint64_t slice_ns, uint64_t late_ns, bint wire, uint64_t seed):
         cdef unsigned i
         cdef pcpu_t *p
         cdef live_t *l = &self.l
@@ -143,10 +143,10 @@ cdef class LiveMemory:
 
     # ---- setting up ----
 
-    def add_line(self, uint32_t req, uint32_t kind, targets, uint32_t nr_random, bint wait, bint gate, uint64_t every_ns, uint64_t hold_ns, count):
+    def add_line(self, uint32_t req, uint32_t kind, targets, uint32_t nr_random, bint wait, bint gate,
+                 uint64_t every_ns, uint64_t hold_ns, count):
         """A workload line; *targets* None is all vCPUs, *nr_random* > 0 draws that many. Returns its number."""
         cdef line_t *line
-        cdef unsigned i
         if self.nr_lines == self.max_lines:
             raise ValueError("no room for another workload line")
         line = &self.lines[self.nr_lines]
@@ -178,7 +178,6 @@ cdef class LiveMemory:
     cdef lctx *new_thread(self, name, uint32_t kind, uint64_t seed, int home) except NULL:
         cdef lctx *t = <lctx *>self.zeroed(1, sizeof(lctx))
         cdef live_t *l = &self.l
-        cdef uint32_t n = l.vm.nr_vcpus
         cdef uint32_t vw = l.vm.vcpu_words
         cdef uint64_t x
         cdef uint64_t i

@@ -331,7 +331,7 @@ class VM:
         for name in ("P6", "P8"):
             more = self._final.get(name, (0, 0))
             checks[name] = (checks[name][0] + more[0], checks[name][1] + more[1])
-        checks["P9"] = (self._core.calls_done(), 0)
+        checks["P9"] = (sum(n["ipis"] for n in kinds), sum(n["excess_ipis"] for n in kinds))
         return checks
 
     _final: dict[str, tuple[int, int]] = {}  # noqa: RUF012 (replaced, never changed in place)
