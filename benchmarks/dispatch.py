@@ -128,7 +128,8 @@ class Dispatch:
             try:
                 calls = scene.calls_a_round(self.compiled["upstream-linear"])
                 what = f"upstream against upstream-linear, {vcpus} vCPUs, 1 target"
-                yield compare("sparse", what, scene.timed(self.compiled["upstream"], calls), scene.timed(self.compiled["upstream-linear"], calls),
+                yield compare("sparse", what, scene.timed(self.compiled["upstream"], calls),
+                              scene.timed(self.compiled["upstream-linear"], calls),
                               rounds=rounds, bound=times, at_least=True)
             finally:
                 scene.close()

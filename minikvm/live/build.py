@@ -87,7 +87,8 @@ def spins(config: VMConfig, backend: Any) -> bool:
         other = "spin" if work == "sleep" else "sleep"
         hint = f"use guest.work: {other}, or another back end" if f"interrupts-{other}" in can else "use another back end"
         verb = "sleeps" if work == "sleep" else "spins"
-        raise wrong(("guest", "work"), work, f"work that the back end {backend.name} can interrupt; it cannot interrupt a guest that {verb}", hint)
+        expected = f"work that the back end {backend.name} can interrupt; it cannot interrupt a guest that {verb}"
+        raise wrong(("guest", "work"), work, expected, hint)
     return work == "spin"
 
 
@@ -160,7 +161,8 @@ def build(config: VMConfig, manager: Manager) -> Built:
         table, strategy=native_of(strategy, "strategy"), loop=native_of(loop, "loop"),
         backend=native_of(backend, "backend"), engine=native_of(engine, "engine"), injectors=capsules, spin=spin, used=used,
         max_threads=len(vcpus) + sum(map(len, sources)) + 1, max_lines=sum(map(len, sources)),
-        guest=(ns(guest.enter_us), guest.jitter, guest.halt_ratio, ns(guest.halt_us), guest.walk_ratio, ns(guest.walk_us), guest.fastpath_ratio),
+        guest=(ns(guest.enter_us), guest.jitter, guest.halt_ratio, ns(guest.halt_us), guest.walk_ratio, ns(guest.walk_us),
+               guest.fastpath_ratio),
         migrate=config.placement.migrate, slice_ns=ns(config.placement.timeslice_us), late_ns=LATE_NS,
         wire=any("ipi.send" in injector.points for injector in injectors), seed=config.seed,
     )
