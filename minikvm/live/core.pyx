@@ -194,7 +194,6 @@ cdef class LiveCore(LiveMemory):
 
     def injected(self):
         """How often each injector acted."""
-        cdef unsigned i
         return [mk_bare_load64(&injector_from(capsule).injected, MK_RELAXED) for capsule in self.injector_objects]
 
     def found(self):
