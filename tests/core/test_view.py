@@ -190,7 +190,7 @@ def test_a_kick_mask_that_is_kept_after_its_call_keeps_its_bits_in_its_own_memor
 
 
 def test_a_memoryview_of_a_kick_mask_that_outlives_its_call_is_an_error() -> None:
-    strategy = Keeper(lambda vm: memoryview(vm.kick_mask()))  # type: ignore[arg-type]
+    strategy = Keeper(lambda vm: memoryview(vm.kick_mask()))
     with pytest.raises(RuntimeError, match="memoryview of a kick mask outlives the call"):
         Standalone(2, strategy=strategy).dispatch(0)
 
