@@ -22,6 +22,10 @@ cdef object injector_capsule(mk_injector *i):
     return PyCapsule_New(<void *>i, b"minikvm.injector", NULL)
 
 
+cdef object engine_capsule(mk_engine *e):
+    return PyCapsule_New(<void *>e, b"minikvm.engine", NULL)
+
+
 cdef void *opened(object capsule, const char *name, uint32_t size) except NULL:
     """The struct in a capsule. Every struct begins with its ABI number and its size."""
     cdef uint32_t *head
@@ -47,3 +51,7 @@ cdef mk_backend *backend_from(object capsule) except NULL:
 
 cdef mk_injector *injector_from(object capsule) except NULL:
     return <mk_injector *>opened(capsule, b"minikvm.injector", sizeof(mk_injector))
+
+
+cdef mk_engine *engine_from(object capsule) except NULL:
+    return <mk_engine *>opened(capsule, b"minikvm.engine", sizeof(mk_engine))

@@ -88,6 +88,7 @@ cdef extern from "<minikvm/minikvm.h>" nogil:
         int (*await_requests)(mk_ctx *, mk_vcpu *, uint64_t) except -1 nogil
         int (*membarrier)(mk_ctx *) except -1 nogil
         int (*lock_slow)(mk_ctx *, mk_atomic64 *) except -1 nogil
+        int (*idle_guest)(mk_ctx *, mk_vcpu *, uint64_t) except -1 nogil
         int (*migrate)(mk_ctx *, mk_vcpu *, int) except -1 nogil
         int (*preempt)(mk_ctx *) except -1 nogil
         int (*delay)(mk_ctx *, uint64_t) except -1 nogil
@@ -155,8 +156,10 @@ cdef extern from "<minikvm/minikvm.h>" nogil:
     int mk_load64(mk_ctx *c, const mk_atomic64 *p, int order, const char *name, uint64_t *value) except -1
     int mk_store32(mk_ctx *c, mk_atomic32 *p, int order, const char *name, uint32_t value) except -1
     int mk_store64(mk_ctx *c, mk_atomic64 *p, int order, const char *name, uint64_t value) except -1
-    int mk_rmw32(mk_ctx *c, mk_atomic32 *p, int op, int order, const char *name, uint32_t operand, uint32_t expected, uint32_t *old) except -1
-    int mk_rmw64(mk_ctx *c, mk_atomic64 *p, int op, int order, const char *name, uint64_t operand, uint64_t expected, uint64_t *old) except -1
+    int mk_rmw32(mk_ctx *c, mk_atomic32 *p, int op, int order, const char *name, uint32_t operand, uint32_t expected,
+                 uint32_t *old) except -1
+    int mk_rmw64(mk_ctx *c, mk_atomic64 *p, int op, int order, const char *name, uint64_t operand, uint64_t expected,
+                 uint64_t *old) except -1
     int mk_set_bit(mk_ctx *c, mk_atomic64 *p, unsigned nr, const char *name) except -1
     int mk_clear_bit(mk_ctx *c, mk_atomic64 *p, unsigned nr, const char *name) except -1
     int mk_fence(mk_ctx *c, int kind, const char *name) except -1
@@ -204,6 +207,11 @@ cdef extern from "<minikvm/minikvm.h>" nogil:
         mk_atomic64 injected
         const char *name
         int (*at)(mk_ctx *, mk_injector *, int, mk_vcpu *) except -1 nogil
+    ctypedef struct mk_engine:
+        uint32_t abi
+        uint32_t size
+        void *self
+        int (*run)(mk_ctx *, mk_engine *, mk_vcpu *, uint64_t) except -1 nogil
     int mk_fires(mk_ctx *c, mk_injector *i) except -1
     void mk_remember(mk_ctx *c, int point) noexcept
     uint32_t mk_points_passed(const mk_ctx *c) noexcept

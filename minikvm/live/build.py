@@ -10,7 +10,8 @@ from minikvm.config import ConfigError, Topology, holes_of, ids_of, resolve_init
 from minikvm.config.problems import Problem
 from minikvm.core.requests import KVM_REQUEST_NO_WAKEUP, KVM_REQUEST_WAIT, Request, RequestRegistry
 from minikvm.core.vcpu import VcpuTable
-from minikvm.live.core import NO_BIT, LiveCore, set_probability
+from minikvm.live.core import NO_BIT, LiveCore
+from minikvm.live.memory import set_probability
 
 if TYPE_CHECKING:
     from minikvm.config.model import Plugin, VMConfig
@@ -52,7 +53,7 @@ class Built:
 
 def wrong(path: tuple[str | int, ...], value: object, expected: str, hint: str = "") -> ConfigError:
     """A configuration error that only a VM about to start can see."""
-    return ConfigError([Problem("<configuration>", 0, 0, path, value, expected, hint)])
+    return ConfigError([Problem("<configuration>", 0, 0, path, repr(value) if not isinstance(value, str) else value, expected, hint)])
 
 
 def kind_of(request: Request) -> int:
@@ -102,9 +103,11 @@ def native_of(plugin: Any, kind: str) -> Any:
     capsule = plugin.native()
     if capsule is not None:
         return capsule
-    from minikvm.core import adapters
+    from minikvm.core import adapters, backend_adapter
 
-    return getattr(adapters, f"python_{kind}")(plugin)
+    makers = {"strategy": adapters.python_strategy, "loop": adapters.python_loop, "injector": adapters.python_injector,
+              "backend": backend_adapter.python_backend, "engine": adapters.python_engine}
+    return makers[kind](plugin)
 
 
 def create(manager: Manager, kind: str, wanted: Plugin) -> Any:
@@ -139,6 +142,7 @@ def build(config: VMConfig, manager: Manager) -> Built:
     vcpus = [i for i in range(config.vm.vcpus) if i not in holes]
     used = sorted({starts[i] for i in vcpus}) if config.placement.overcommit is not None else list(range(topology.nr_pcpus))
     strategy, backend, loop = (create(manager, kind, getattr(config, kind)) for kind in ("strategy", "backend", "loop"))
+    engine = manager.create("engine", config.vm.engine)
     check_needs(strategy, backend)
     spin = spins(config, backend)
     injectors, capsules = make_injectors(config, manager)
@@ -152,14 +156,14 @@ def build(config: VMConfig, manager: Manager) -> Built:
     guest = config.guest
     core = LiveCore(
         table, strategy=native_of(strategy, "strategy"), loop=native_of(loop, "loop"),
-        backend=native_of(backend, "backend"), injectors=capsules, spin=spin, used=used,
+        backend=native_of(backend, "backend"), engine=native_of(engine, "engine"), injectors=capsules, spin=spin, used=used,
         max_threads=len(vcpus) + sum(map(len, sources)) + 1, max_lines=sum(map(len, sources)),
         guest=(ns(guest.enter_us), guest.jitter, guest.halt_ratio, ns(guest.halt_us), guest.walk_ratio, ns(guest.walk_us), guest.fastpath_ratio),
         migrate=config.placement.migrate, slice_ns=ns(config.placement.timeslice_us), late_ns=LATE_NS,
         wire=any("ipi.send" in injector.points for injector in injectors), seed=config.seed,
     )
     built = Built(core, registry, topology, vcpus, used, [injector.name for injector in injectors])
-    built.objects = [strategy, backend, loop, *injectors, *capsules]
+    built.objects = [strategy, backend, loop, engine, *injectors, *capsules]
     add_threads(built, config, sources, starts, holes)
     return built
 

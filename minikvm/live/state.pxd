@@ -7,7 +7,8 @@ read them at any time.
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 from minikvm.core.hdr cimport mk_hdr
 from minikvm.core.world cimport (
-    MK_RELAXED, mk_atomic32, mk_atomic64, mk_backend, mk_bare_load64, mk_bare_store64, mk_ctx, mk_doorbell, mk_injector, mk_vcpu, mk_vm)
+    MK_RELAXED, mk_atomic32, mk_atomic64, mk_backend, mk_bare_load64, mk_bare_store64, mk_ctx, mk_doorbell, mk_engine,
+    mk_injector, mk_vcpu, mk_vm)
 from minikvm.live.os cimport pthread_mutex_t
 
 cdef enum:
@@ -151,8 +152,6 @@ ctypedef struct found_t:    # one violation, as the thread that found it saw the
     uint64_t at             # ns
     mk_atomic32 ready
 
-ctypedef int (*guest_fn)(lctx *t, mk_vcpu *v, pcpu_t *p, uint64_t ns) except -1 nogil
-
 ctypedef int (*irq_fn)(lctx *t, uint32_t pcpu) except -1 nogil
 
 ctypedef struct live_t:
@@ -164,7 +163,8 @@ ctypedef struct live_t:
     uint32_t *used          # the pCPUs that vCPUs are scheduled on
     uint64_t *call_from     # nr_pcpus cpumasks: who awaits an acknowledgement of this slot
     mk_backend *backend
-    guest_fn guest          # sleep or spin, or an engine's
+    mk_engine *engine
+    uint32_t spin           # guest work burns the CPU
     mk_hdr *call_hist       # NR_KINDS * HIST_SHARDS each, calloc'ed: a histogram has one writer at a time
     mk_hdr *handle_hist
     mk_atomic64 hist_lock[HIST_SHARDS]

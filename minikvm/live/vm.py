@@ -9,7 +9,7 @@ import traceback
 from collections.abc import Callable, Iterable
 from datetime import datetime, timezone
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from minikvm.core.requests import KVM_REQUEST_WAIT, Request
 from minikvm.core.vcpu import Mode
@@ -22,11 +22,14 @@ if TYPE_CHECKING:
     from minikvm.config.model import VMConfig
     from minikvm.plugins import Manager
 
+_T = TypeVar("_T")
+
 LOOK_NS = 50_000_000
 """How often the supervisor looks at the VM."""
 STACK_BYTES = 512 * 1024
 """A vCPU thread's stack: the run loop needs little, a Python plugin some."""
 JOIN_S = 30.0
+SETTLE_S = 5.0
 DRAIN_S = 30.0
 
 
@@ -274,17 +277,35 @@ class VM:
         if self._built is None or self._report is not None and self._ran and not self._threads:
             return
         core = self._core
-        if ended in ("finished", "duration") and not self._errors:
+        fine = ended in ("finished", "duration") and not self._errors
+        if fine:
             core.pause(True)
-            self._final_checks()
+            self._final, bad = self._settled(self._final_checks)
+            for prop, vcpu, sentence in bad:
+                self._add(prop, vcpu, sentence)
         self._note_found()
         if self._errors:
             ended = "plugin-error"
         elif self._violations and ended != "interrupted":
             ended = "violation"
-        self._report = self._make_report(ended)
+        why = ended
+        self._report = self._settled(lambda: self._make_report(why)) if fine else self._make_report(why)
         for violation in self._violations:
             self.manager.violation(self, violation)
+
+    def _settled(self, read: Callable[[], _T]) -> _T:
+        """What *read* returns when no vCPU handled a request while it read: figures that belong together.
+
+        No call is made any more, but a sleeper may wake by its own timer and handle what was made with NO_WAKEUP: its bit would be counted
+        neither as handled nor as pending. Each can do so once, so this comes to an end; SETTLE_S bounds it for a VM that did not drain.
+        """
+        core = self._core
+        end = time.monotonic() + SETTLE_S
+        while True:
+            before = core.handlings()
+            result = read()
+            if before is not None and core.handlings() == before or time.monotonic() >= end:
+                return result
 
     def _make_report(self, ended: str) -> RunReport:
         assert self._built is not None
@@ -298,19 +319,31 @@ class VM:
         checks: dict[str, tuple[int, int]] = dict(self._core.checks())
         for name, checked in self._watchdog.checked.items():
             checks[name] = (checked, self._watchdog_bad.get(name, 0))
+        # What was seen to come to an end holds as well: handled requests, woken sleepers, entries that were tried again, calls.
+        assert self._built is not None
+        kinds = [self._core.kind(kind) for kind in self._built.kinds]
+        ended = {
+            "P1": sum(n["handled"] for n in kinds), "P3": sum(n["woken"] for n in kinds), "P5": self._core.counters()["aborted_entries"],
+            "P7": sum(n["calls"] - n["aborted_calls"] for n in kinds),
+        }
+        for name, count in ended.items():
+            checks[name] = (checks[name][0] + count, checks[name][1])
         for name in ("P6", "P8"):
             more = self._final.get(name, (0, 0))
             checks[name] = (checks[name][0] + more[0], checks[name][1] + more[1])
-        checks["P9"] = (self._core.calls_done(), 0)
+        checks["P9"] = (sum(n["ipis"] for n in kinds), sum(n["excess_ipis"] for n in kinds))
         return checks
 
     _final: dict[str, tuple[int, int]] = {}  # noqa: RUF012 (replaced, never changed in place)
 
-    def _final_checks(self) -> None:
-        """P8 by conservation (made = handled + coalesced + cleared + pending) and P6 by the last payloads, when all is quiet."""
+    def _final_checks(self) -> tuple[dict[str, tuple[int, int]], list[tuple[str, int | None, str]]]:
+        """P8 by conservation (made = handled + coalesced + cleared + pending) and P6 by the last payloads, when all is quiet.
+
+        Returns {property: (checked, violated)} and (property, vCPU, sentence) for each violation.
+        """
         assert self._built is not None
         core = self._built.core
-        bad = {"P6": 0, "P8": 0}
+        found: list[tuple[str, int | None, str]] = []
         checked = {"P6": 0, "P8": 0}
         for kind, requests in self._built.kinds.items():
             if not requests[0].has_bit:
@@ -319,9 +352,8 @@ class VM:
             pending = sum(vcpu.requests >> kind & 1 for vcpu in core.table)
             checked["P8"] += 1
             if n["made"] != n["handled"] + n["coalesced"] + n["cleared"] + pending:
-                bad["P8"] += 1
-                self._add("P8", None, f"{requests[0].name}: {n['made']} requests were made, but {n['handled']} handled + {n['coalesced']} coalesced + "
-                          f"{n['cleared']} cleared by the requester + {pending} pending = {n['handled'] + n['coalesced'] + n['cleared'] + pending}")
+                found.append(("P8", None, f"{requests[0].name}: {n['made']} requests were made, but {n['handled']} handled + {n['coalesced']} coalesced + "
+                          f"{n['cleared']} cleared by the requester + {pending} pending = {n['handled'] + n['coalesced'] + n['cleared'] + pending}"))
             if requests[0].gate or requests[0].sticky or n["deferred"] or n["aborted_calls"]:
                 continue
             for idx in self._built.vcpus:
@@ -330,9 +362,9 @@ class VM:
                     continue
                 checked["P6"] += 1
                 if seen != made:
-                    bad["P6"] += 1
-                    self._add("P6", idx, f"vCPU {idx} handled {requests[0].name} with payload {seen}, though payload {made} was written before the bit was set")
-        self._final = {name: (checked[name], bad[name]) for name in checked}
+                    found.append(("P6", idx, f"vCPU {idx} handled {requests[0].name} with payload {seen}, though payload {made} was written before "
+                                  "the bit was set"))
+        return {name: (checked[name], sum(prop == name for prop, _, _ in found)) for name in checked}, found
 
     def _add(self, prop: str, vcpu: int | None, sentence: str, at_ns: int | None = None) -> None:
         assert self._built is not None

@@ -50,6 +50,16 @@ struct mk_injector {
 	int (*at)(mk_ctx *c, mk_injector *i, int point, mk_vcpu *subject);
 };
 
+/* A guest engine: what "in the guest" is. The threads engine asks machine.idle_guest(); one on /dev/kvm would ioctl(KVM_RUN). */
+typedef struct mk_engine mk_engine;
+struct mk_engine {
+	uint32_t abi;
+	uint32_t size;
+	void *self;
+	/* Be the guest until an interrupt for the pCPU, or timeout_ns. May return early: the machine looks at the slot and calls again. */
+	int (*run)(mk_ctx *c, mk_engine *e, mk_vcpu *v, uint64_t timeout_ns);
+};
+
 /* Does it act here? Counts when it does. */
 MK_INLINE int mk_fires(mk_ctx *c, mk_injector *i)
 {

@@ -64,6 +64,7 @@ struct mk_machine {
 	int (*await_requests)(mk_ctx *c, mk_vcpu *v, uint64_t seen); /* until vcpu.requests != seen, or other work: an aborted entry */
 	int (*membarrier)(mk_ctx *c);                /* a full barrier on every sibling thread, waited for */
 	int (*lock_slow)(mk_ctx *c, mk_atomic64 *lock);
+	int (*idle_guest)(mk_ctx *c, mk_vcpu *v, uint64_t ns); /* the calling thread is the guest: it sleeps or spins until interrupted */
 	/* The environment, for race injectors. Each does nothing where the protocol would not allow it, and returns 1 when it acted. */
 	int (*migrate)(mk_ctx *c, mk_vcpu *v, int walk); /* the host moves v to another pCPU, where it walks first if asked; waits for it */
 	int (*preempt)(mk_ctx *c);                       /* deschedule the caller at the next place that allows it: here, if it does */

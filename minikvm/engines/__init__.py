@@ -1,0 +1,1 @@
+"""Built-in guest engines, one file each. May import core and the plugins' base classes."""
