@@ -1,4 +1,4 @@
-"""The build_ext command: finds every .pyx, translates it with Cython and compiles it by profile.
+"""The build commands: build_ext finds every .pyx, translates it with Cython and compiles it by profile.
 
 The environment variable MINIKVM_BUILD selects the profile: ``release`` (default), ``coverage``, ``tsan`` or ``asan``.
 Each profile has a build directory of its own, so that profiles never share objects.
@@ -14,7 +14,9 @@ import sys
 from pathlib import Path
 
 from setuptools import Extension
+from setuptools.command.build import build as _build
 from setuptools.command.build_ext import build_ext as _build_ext
+from setuptools.command.sdist import sdist as _sdist
 
 HERE = Path(__file__).resolve().parent
 SKIPPED_FOLDERS = {"build", "dist", "tests", "benchmarks", "plugins", "docs", "node_modules"}
@@ -38,27 +40,53 @@ COMMON = ["-std=gnu11", "-Wall", "-Wextra", "-Wno-unused-function", "-Wno-unused
           "-Wno-cast-function-type", "-Wno-unused-variable", "-Wno-unused-but-set-variable", "-Wno-sign-compare"]
 
 
+def profile_from_environment() -> str:
+    """MINIKVM_BUILD, or SystemExit with a sentence."""
+    profile = os.environ.get("MINIKVM_BUILD", "release")
+    if profile not in FLAGS:
+        raise SystemExit(f"MINIKVM_BUILD={profile}: expected one of {', '.join(FLAGS)}")
+    return profile
+
+
+class build(_build):  # noqa: N801 (setuptools' name)
+    """setuptools' build with a folder for each profile: an object of one is newer than the sources for all the others, too."""
+
+    def initialize_options(self) -> None:
+        super().initialize_options()
+        if (profile := profile_from_environment()) != "release":
+            self.build_base = str(Path(self.build_base) / profile)
+
+
+class sdist(_sdist):  # noqa: N801 (setuptools' name)
+    """setuptools' sdist with configs/: minikvm/config/shipped links there, and setuptools visits a folder under one of its names only."""
+
+    def make_distribution(self) -> None:
+        self.filelist.extend(sorted(str(path) for path in Path("configs").glob("*") if path.is_file()))
+        super().make_distribution()
+
+
 class build_ext(_build_ext):  # noqa: N801 (setuptools' name)
     """setuptools' build_ext over every .pyx below the project's folder."""
 
     def initialize_options(self) -> None:
         super().initialize_options()
-        self.profile = os.environ.get("MINIKVM_BUILD", "release")
-        self.parallel = os.cpu_count() or 1
+        self.profile = profile_from_environment()
 
     def finalize_options(self) -> None:
         if not sys.platform.startswith("linux"):
             raise SystemExit(f"minikvm runs on Linux only (futexes, eventfd, membarrier, /dev/kvm); this is {sys.platform}")
-        if self.profile not in FLAGS:
-            raise SystemExit(f"MINIKVM_BUILD={self.profile}: expected one of {', '.join(FLAGS)}")
         self.distribution.ext_modules = find_extensions(Path.cwd(), self.profile)
         super().finalize_options()
-        if self.profile != "release":
+        self.parallel = self.parallel or os.cpu_count() or 1
+        if self.profile != "release" and self.profile not in Path(self.build_temp).parts:
             self.build_temp = str(Path(self.build_temp) / self.profile)
 
     def build_extensions(self) -> None:
         from Cython.Build import cythonize
 
+        if not HERE.is_relative_to(Path.cwd()):
+            # A plugin's package: its C code depends on an installed core, whose files may be older than what was built against the last one.
+            self.force = True
         directives = dict(DIRECTIVES, linetrace=self.profile == "coverage")
         self.extensions[:] = cythonize(
             self.extensions,

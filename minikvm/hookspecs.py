@@ -70,10 +70,10 @@ def minikvm_ipi_backends() -> Sequence[type[kinds.Backend]]:  # type: ignore[emp
             capabilities = frozenset({"acknowledges", "interrupts-sleep"})
             cost = "memory"
 
-            def ring(self, vm, pcpu):
+            def ring(self, vm, doorbell):
                 pass
 
-            def wait(self, vm, pcpu, timeout_ns):
+            def wait(self, vm, doorbell, timeout_ns):
                 time.sleep(10e-6)
 
         @hookimpl
@@ -152,7 +152,7 @@ def minikvm_guest_engines() -> Sequence[type[kinds.GuestEngine]]:  # type: ignor
 
             name = "nothing"
 
-            def run(self, vm, vcpu):
+            def run(self, vm, vcpu, timeout_ns):
                 return None
 
         @hookimpl

@@ -146,9 +146,10 @@ class Strategy(Kind):
 class Backend(Kind):
     """How an IPI travels to the thread that holds a pCPU slot, and how a guest on that slot waits for one.
 
-    *ring* tells the thread on slot *pcpu* that its pending word has changed; it is called after the word was written. *wait* is
-    the guest: it returns after a ring or *timeout_ns* nanoseconds (-1: no limit), or early, as it likes: the caller looks at the
-    word and waits again. What it must not do is to lose a ring that comes just before it sleeps, and then sleep on.
+    *ring* tells the thread on a slot that its pending word has changed; it is called after the word was written. *wait* is the
+    guest: it returns when ``doorbell.rung``, after *timeout_ns* nanoseconds, or early, as it likes: the caller looks at the word and
+    waits again. What it must not do is to lose a ring that comes just before it sleeps, and then sleep on: so test ``doorbell.rung``
+    under the lock that *ring* takes. ``doorbell.pcpu`` is the slot. Optional: ``open(doorbell)``, ``close(doorbell)``, ``thread_start(vm)``.
 
     Example::
 
@@ -165,16 +166,15 @@ class Backend(Kind):
 
             def __init__(self, options=None):
                 super().__init__(options)
-                self.rung = threading.Condition()
+                self.changed = threading.Condition()
 
-            def ring(self, vm, pcpu):
-                with self.rung:
-                    self.rung.notify_all()
+            def ring(self, vm, doorbell):
+                with self.changed:
+                    self.changed.notify_all()
 
-            def wait(self, vm, pcpu, timeout_ns):
-                # A ring that comes before this wait is missed, so the wait is short: the caller looks at the word again.
-                with self.rung:
-                    self.rung.wait(1e-3 if timeout_ns < 0 else min(1e-3, timeout_ns / 1e9))
+            def wait(self, vm, doorbell, timeout_ns):
+                with self.changed:
+                    self.changed.wait_for(lambda: doorbell.rung, timeout_ns / 1e9)
     """
 
     kind = "backend"
@@ -185,12 +185,12 @@ class Backend(Kind):
     cost: ClassVar[Literal["memory", "syscall", "signal", "broadcast"]] = "syscall"
     """What one IPI costs the sender: a store, a system call, a signal's delivery, or work for every pCPU."""
 
-    def ring(self, vm: Any, pcpu: int) -> None:
-        """Tell the thread on slot *pcpu* that an IPI is pending."""
+    def ring(self, vm: Any, doorbell: Any) -> None:
+        """Tell the thread on the slot ``doorbell.pcpu`` that an IPI is pending."""
         raise NotImplementedError
 
-    def wait(self, vm: Any, pcpu: int, timeout_ns: int) -> None:
-        """Be the guest on slot *pcpu* until an IPI is pending, or for *timeout_ns* nanoseconds (-1: for ever)."""
+    def wait(self, vm: Any, doorbell: Any, timeout_ns: int) -> None:
+        """Be the guest on the slot ``doorbell.pcpu`` until ``doorbell.rung``, or for *timeout_ns* nanoseconds."""
         raise NotImplementedError
 
 
@@ -269,15 +269,15 @@ class GuestEngine(Kind):
 
             name = "idle"
 
-            def run(self, vm, vcpu):
+            def run(self, vm, vcpu, timeout_ns):
                 return None
     """
 
     kind = "engine"
     python_methods = ("run",)
 
-    def run(self, vm: Any, vcpu: Any) -> None:
-        """Be in the guest until an IPI or the guest's own exit ends it."""
+    def run(self, vm: Any, vcpu: Any, timeout_ns: int) -> None:
+        """Be in the guest for at most *timeout_ns* nanoseconds; the machine looks at the slot and calls again."""
         raise NotImplementedError
 
 

@@ -12,7 +12,7 @@ PACKAGE = Path(minikvm.__file__).parent
 FLOORS = [
     {"include"},
     {"core"},
-    {"kinds", "kindcheck", "requestdefs", "views", "hookspecs", "pluginload", "plugins"},  # one room in several files
+    {"kinds", "kindcheck", "requestdefs", "views", "hookspecs", "pluginload", "plugins", "properties"},  # one room in several files
     {"config"},
     {"engines"},
     {"loops"},

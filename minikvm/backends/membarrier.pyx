@@ -1,9 +1,9 @@
 """A polled doorbell for which only the ringer pays: the receiver clears it with a plain store and no barrier.
 
-Ringer: the pending word is set, then membarrier(), then the doorbell. Receiver: clears the doorbell, then looks at the word. membarrier() puts
-a full barrier into the receiver at some moment. Is the look at the word after it, it sees what was set. Is it before, the clearing is
-before it too, and the doorbell is rung after it, so it stays rung for the next look. Rung first and barrier after, a
-clearing that is still in the store buffer would wipe the ring out.
+Ringer: the pending word is set, then membarrier(), then the doorbell. Receiver: clears the doorbell, then looks at the word.
+membarrier() puts a full barrier into the receiver at some moment. If the look at the word comes after it, it sees what was set. If it
+comes before, so does the clearing, and the doorbell is rung after it: it stays rung for the next look. Rung first and barrier
+after, a clearing that is still in the store buffer could wipe the ring out.
 """
 from libc.stdint cimport uint32_t, uint64_t
 from minikvm.backends._syscalls cimport (
@@ -36,7 +36,7 @@ cdef int open_bell(mk_backend *b, mk_doorbell *d) except -1:
 
 
 cdef int ring(mk_backend *b, mk_ctx *c, mk_doorbell *d) except -1 nogil:
-    # On all threads of the process, never on one CPU (MEMBARRIER_CMD_FLAG_CPU): that would name a host CPU, and the receiver may have left it.
+    # On all threads of the process, never on one CPU (MEMBARRIER_CMD_FLAG_CPU): that names a host CPU, which the receiver may have left.
     cdef int error = sys_membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED)
     if error:
         failed(b"membarrier(PRIVATE_EXPEDITED)", error)

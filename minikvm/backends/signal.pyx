@@ -5,7 +5,7 @@ sleeps in one step, or around the spinning. One that comes in between stays queu
 reaches a thread which has given its slot up is a spurious wake-up, no more.
 """
 from libc.stdint cimport uint32_t, uint64_t
-from minikvm.backends._syscalls cimport EAGAIN, EINTR, ESRCH, errno, failed, poll_bell, sched_yield
+from minikvm.backends._syscalls cimport EAGAIN, EINTR, ESRCH, failed, poll_bell, sched_yield
 from minikvm.backends._table cimport BackendTable
 from minikvm.core.native cimport backend_capsule
 from minikvm.core.world cimport (
@@ -71,7 +71,16 @@ cdef extern from *:
         if (error)
             return error;
         sigdelset(&open, number);
-        return ppoll(NULL, 0, mk_timeout(&t, timeout_ns), &open) < 0 ? errno : 0;
+        if (ppoll(NULL, 0, mk_timeout(&t, timeout_ns), &open) == 0)
+            return 0;
+        error = errno;
+        /* ppoll() delivers one signal and blocks it again; a real-time signal is queued for each ring. Take the others too: their words
+           were set before, and the caller looks next. Else each of them would end a later stay, and the queue would fill up. */
+        sigemptyset(&open);
+        sigaddset(&open, number);
+        while (sigtimedwait(&open, NULL, &(struct timespec){0, 0}) > 0)
+            ;
+        return error;
     }
     static int mk_signal_send(uint32_t tid, int number)
     {

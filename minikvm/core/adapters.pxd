@@ -1,6 +1,6 @@
 # cython: language_level=3
 """Python plugins as native structs: each adapter owns the struct whose functions call the object's methods."""
-from minikvm.core.world cimport mk_backend, mk_injector, mk_loop, mk_strategy
+from minikvm.core.world cimport mk_engine, mk_injector, mk_loop, mk_strategy
 
 
 cdef class StrategyAdapter:
@@ -20,6 +20,12 @@ cdef class InjectorAdapter:
     cdef object plugin
     cdef dict views
     cdef bytes name
+
+
+cdef class EngineAdapter:
+    cdef mk_engine native
+    cdef object plugin
+    cdef dict views
 
 
 cdef object owning_capsule(object adapter, void *native, const char *kind)

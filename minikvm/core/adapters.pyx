@@ -9,9 +9,9 @@ from cpython.pycapsule cimport PyCapsule_GetContext, PyCapsule_New, PyCapsule_Se
 from cpython.ref cimport Py_DECREF, Py_INCREF
 from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memset
-from minikvm.core.bitmap cimport Bitmap, bm_copy
+from minikvm.core.bitmap cimport Bitmap, bm_set, bm_test, bm_weight
 from minikvm.core.view cimport CurrentVM, entered, left
-from minikvm.core.world cimport MK_ABI, MK_LOOP_PUT_CLEARS_CPU, mk_ctx, mk_vcpu
+from minikvm.core.world cimport MK_ABI, MK_LOOP_PUT_CLEARS_CPU, MK_NO_VCPU, mk_ctx, mk_fires, mk_vcpu
 
 from minikvm.core.arguments import number_of as _number_of
 from minikvm.core.recorder import POINTS as _POINTS
@@ -52,11 +52,13 @@ cdef int yes_or_no(object answer, object plugin, str method) except -1:
 
 cdef int strategy_dispatch(mk_ctx *c, const mk_strategy *s, uint32_t req, const uint64_t *targets) except -1 with gil:
     cdef StrategyAdapter self = <StrategyAdapter>s.self
-    cdef Bitmap mask = None
     cdef CurrentVM vm
-    if targets != NULL:
-        mask = Bitmap(c.vm.nr_vcpus)
-        bm_copy(mask.words, targets, c.vm.nr_vcpus)
+    cdef Bitmap mask = Bitmap(c.vm.nr_vcpus)
+    cdef uint32_t i
+    for i in range(c.vm.nr_vcpus):
+        if (targets == NULL or bm_test(targets, i)) and c.vm.vcpus[i].id != MK_NO_VCPU:
+            bm_set(mask.words, i)
+    c.visited += bm_weight(mask.words, c.vm.nr_vcpus)
     vm = entered(self.views, c)
     try:
         return yes_or_no(self.plugin.dispatch(vm, req, mask), self.plugin, "dispatch")
@@ -99,8 +101,8 @@ cdef class StrategyAdapter:
 def python_strategy(plugin):
     """A minikvm.strategy capsule for an object with ``dispatch(vm, request, targets) -> bool``.
 
-    request: the int with id and flags; targets: a Bitmap over the vCPU table (a copy), None for all; True: an IPI was sent. Optional:
-    on_load(vm, vcpu), on_put(vm, vcpu), enter_barrier(vm, vcpu), on_wake(vm, vcpu). TypeError for an object without dispatch().
+    request: the int with id and flags; targets: a Bitmap over the vCPU table (a copy, holes left out); True: an IPI was sent.
+    Optional: on_load(vm, vcpu), on_put(vm, vcpu), enter_barrier(vm, vcpu), on_wake(vm, vcpu). TypeError for an object without dispatch().
     """
     cdef StrategyAdapter self = StrategyAdapter.__new__(StrategyAdapter)
     self.plugin = plugin
@@ -159,10 +161,16 @@ def python_loop(plugin):
 
 # ---- race injectors ----
 
-cdef int injector_at(mk_ctx *c, mk_injector *i, int point, mk_vcpu *v) except -1 with gil:
+cdef int injector_at(mk_ctx *c, mk_injector *i, int point, mk_vcpu *v) except -1 nogil:
+    """The GIL is taken only when it acts."""
+    if not mk_fires(c, i):
+        return 0
+    return injector_acts(c, i, point, v)
+
+
+cdef int injector_acts(mk_ctx *c, mk_injector *i, int point, mk_vcpu *v) except -1 with gil:
     cdef InjectorAdapter self = <InjectorAdapter>i.self
     cdef CurrentVM vm = entered(self.views, c)
-    vm.injector = i
     vm.binding.quiet = True
     try:
         said = self.plugin.at(vm, _POINTS[point], None if v == NULL else vm.vcpu(v.idx))
@@ -185,8 +193,8 @@ cdef class InjectorAdapter:
 def python_injector(plugin, probability=None):
     """A minikvm.injector capsule for an object with ``at(vm, point, vcpu) -> Verdict | str | None`` (None: go on).
 
-    Attributes: name; points, the names of the points at which it is asked; probability, 0..1, unless given here, of acting where
-    it asks ``vm.fires()`` (default 1). vcpu: whom the point is about, or None.
+    Attributes: name; points, the names of the points at which it is asked; probability, 0..1, unless given here, of at() being
+    called there (default 1). vcpu: whom the point is about, or None.
     ValueError for an unknown point or a probability out of range.
     """
     cdef InjectorAdapter self = InjectorAdapter.__new__(InjectorAdapter)
@@ -210,3 +218,34 @@ def python_injector(plugin, probability=None):
         raise ValueError(f"race injector {self.name.decode()}: probability {chance!r}: expected a number from 0 to 1")
     self.native.probability = chance
     return owning_capsule(self, &self.native, b"minikvm.injector")
+
+
+# ---- guest engines ----
+
+cdef int engine_run(mk_ctx *c, mk_engine *e, mk_vcpu *v, uint64_t timeout_ns) except -1 with gil:
+    cdef EngineAdapter self = <EngineAdapter>e.self
+    cdef CurrentVM vm = entered(self.views, c)
+    try:
+        self.plugin.run(vm, vm.vcpu(v.idx), timeout_ns)
+    finally:
+        left(vm)
+    return 0
+
+
+@cython.final
+cdef class EngineAdapter:
+    """The owner of a Python guest engine's mk_engine."""
+
+
+def python_engine(plugin):
+    """A minikvm.engine capsule for an object with ``run(vm, vcpu, timeout_ns)``: be the guest for at most so long; it may return early."""
+    cdef EngineAdapter self = EngineAdapter.__new__(EngineAdapter)
+    self.plugin = plugin
+    self.views = {}
+    memset(&self.native, 0, sizeof(self.native))
+    self.native.abi = MK_ABI
+    self.native.size = sizeof(self.native)
+    self.native.self = <void *>self
+    need(plugin, "guest engine", "run", True)
+    self.native.run = engine_run
+    return owning_capsule(self, &self.native, b"minikvm.engine")

@@ -30,6 +30,11 @@ cdef class Doorbell:
         return mk_bare_load32(bell_of(self).pending, MK_ACQUIRE)
 
     @property
+    def rung(self):
+        """Is there something for the guest on this slot to look at? For wait(): test it under the lock that ring() takes."""
+        return mk_bare_load32(bell_of(self).pending, MK_ACQUIRE) != self.idle
+
+    @property
     def tid(self):
         """The thread that holds the slot, 0 when none; acquire."""
         return mk_bare_load32(&bell_of(self).tid, MK_ACQUIRE)
@@ -109,21 +114,13 @@ cdef int backend_ring(mk_backend *b, mk_ctx *c, mk_doorbell *d) except -1 with g
     return 0
 
 
-cdef int backend_sleep(mk_backend *b, mk_ctx *c, mk_doorbell *d, uint32_t idle, uint64_t timeout_ns) except -1 with gil:
+cdef int backend_wait(mk_backend *b, mk_ctx *c, mk_doorbell *d, uint32_t idle, uint64_t timeout_ns) except -1 with gil:
     cdef BackendAdapter self = <BackendAdapter>b.self
+    cdef Doorbell door = door_at(self, d)
     cdef CurrentVM vm = entered(self.views, c)
+    door.idle = idle
     try:
-        self.plugin.sleep(vm, door_at(self, d), idle, timeout_ns)
-    finally:
-        left(vm)
-    return 0
-
-
-cdef int backend_spin(mk_backend *b, mk_ctx *c, mk_doorbell *d, uint32_t idle, uint64_t timeout_ns) except -1 with gil:
-    cdef BackendAdapter self = <BackendAdapter>b.self
-    cdef CurrentVM vm = entered(self.views, c)
-    try:
-        self.plugin.spin(vm, door_at(self, d), idle, timeout_ns)
+        self.plugin.wait(vm, door, timeout_ns)
     finally:
         left(vm)
     return 0
@@ -135,10 +132,11 @@ cdef class BackendAdapter:
 
 
 def python_backend(plugin):
-    """A minikvm.backend capsule for an object with ``ring(vm, doorbell)``.
+    """A minikvm.backend capsule for an object with ``ring(vm, doorbell)`` and ``wait(vm, doorbell, timeout_ns)``.
 
-    Optional: open(doorbell), close(doorbell), once a slot; thread_start(vm), on each thread that will hold slots;
-    sleep(vm, doorbell, idle, timeout_ns) and spin(...): until doorbell.pending != idle, a ring, or the time is over; they may return early.
+    wait() is the guest: it returns when ``doorbell.rung``, after the time, or early. Its attribute ``capabilities`` says for which
+    guests it serves (interrupts-sleep, interrupts-spin). Optional: open(doorbell), close(doorbell), once a slot; thread_start(vm), on each
+    thread that will hold slots.
     """
     cdef BackendAdapter self = BackendAdapter.__new__(BackendAdapter)
     self.plugin = plugin
@@ -156,8 +154,10 @@ def python_backend(plugin):
         self.native.close = backend_close  # also without a method of the plugin's, so that no Doorbell outlives its slot
     if need(plugin, "IPI back end", "thread_start", False):
         self.native.thread_start = backend_thread_start
-    if need(plugin, "IPI back end", "sleep", False):
-        self.native.sleep = backend_sleep
-    if need(plugin, "IPI back end", "spin", False):
-        self.native.spin = backend_spin
+    need(plugin, "IPI back end", "wait", True)
+    can = getattr(plugin, "capabilities", ("interrupts-sleep", "interrupts-spin"))
+    if "interrupts-sleep" in can:
+        self.native.sleep = backend_wait
+    if "interrupts-spin" in can:
+        self.native.spin = backend_wait
     return owning_capsule(self, &self.native, b"minikvm.backend")

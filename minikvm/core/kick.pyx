@@ -43,7 +43,7 @@ cdef int send_call(mk_ctx *c, const uint64_t *mask, bint wait) except -1 nogil:
 
 
 cdef int kick_many(mk_ctx *c, const uint64_t *mask, bint wait) except -1 nogil:
-    """kvm_kick_many_cpus(): NULL is every online pCPU (the mask's allocation failed), an empty mask sends nothing. 1 when IPIs were sent."""
+    """kvm_kick_many_cpus(): NULL is every online pCPU (no memory for a mask), an empty mask sends nothing. 1 when IPIs were sent."""
     cdef uint32_t i
     cdef uint64_t any = 0
     if mask == NULL:

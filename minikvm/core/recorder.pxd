@@ -19,6 +19,8 @@ cdef class Recorder:
     cdef public dict verdicts
     cdef public object at_point
     cdef public list answers
+    cdef public list injectors
+    cdef bint asking
     cdef public bint work
 
 

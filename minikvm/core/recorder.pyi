@@ -21,4 +21,5 @@ class Recorder:
     verdicts: dict[str, str]
     at_point: Callable[[str, int | None], str | None] | None
     answers: list[int]
+    injectors: list[object]
     work: bool

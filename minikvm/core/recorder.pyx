@@ -4,14 +4,15 @@ from libc.stdint cimport int32_t, uint32_t, uint64_t
 from libc.string cimport memset
 from minikvm.core.bitmap cimport bm_copy
 from minikvm.core.cpumask cimport CpuMask
+from minikvm.core.native cimport injector_from
 from minikvm.core.world cimport (
-    MK_ABI, MK_ACQUIRE, MK_CMPXCHG, MK_NR_POINTS, MK_OUTSIDE_GUEST_MODE,
+    MK_ABI, MK_ACQUIRE, MK_CMPXCHG, MK_GO, MK_NR_POINTS, MK_OUTSIDE_GUEST_MODE,
     MK_READING_SHADOW_PAGE_TABLES, MK_RELAXED, MK_RELEASE, MK_SMP_MB, mk_atomic32, mk_atomic64, mk_bare_fence, mk_bare_load32,
-    mk_bare_load64, mk_bare_rmw32, mk_bare_rmw64, mk_bare_store32, mk_bare_store64, mk_point_names, mk_vcpu)
+    mk_bare_load64, mk_bare_rmw32, mk_bare_rmw64, mk_bare_store32, mk_bare_store64, mk_injector, mk_point_names, mk_vcpu)
 
 from collections import namedtuple as _namedtuple
 
-Op = _namedtuple("Op", "op name order value operand vcpu", defaults=("", "", None, None, None))
+Op = _namedtuple("Op", "op name order value operand vcpu", defaults=("", "", None, None, None), module=__name__)
 Op.__doc__ = """One entry of a trace.
 
 op: load, store, or, and, add, xchg, cmpxchg, fence, lock, unlock (the memory's); point; choose; call (the machine's); event (the
@@ -39,6 +40,7 @@ cdef class Recorder:
 
     verdicts: point name -> what an injector would say there. at_point: callable(point name, vCPU index or None) -> verdict name or None,
     called at every point, to interleave by hand. answers: of the next choose() calls (then 0). work: is other work pending?
+    injectors: capsules, asked at their points after the two above; what an injector does is not asked about again.
     """
 
     def __cinit__(self):
@@ -46,6 +48,7 @@ cdef class Recorder:
         self.hooks = {}
         self.verdicts = {}
         self.answers = []
+        self.injectors = []
         self.native.recorder = <void *>self
 
 
@@ -226,9 +229,28 @@ cdef int world_fence(mk_ctx *c, int kind, const char *name) except -1 with gil:
 cdef int world_point(mk_ctx *c, int point, mk_vcpu *v) except -1 with gil:
     cdef Recorder self = recorder_of(c)
     cdef str name = POINTS[point]
+    cdef int verdict
     self.trace.append(Op("point", name, "", None, None, subject(v)))
     said = self.at_point(name, subject(v)) if self.at_point is not None else None
-    return VERDICTS[self.verdicts.get(name, "go") if said is None else said]
+    verdict = VERDICTS[self.verdicts.get(name, "go") if said is None else said]
+    return verdict if verdict != MK_GO or self.asking else asked(self, c, point, v)
+
+cdef int asked(Recorder self, mk_ctx *c, int point, mk_vcpu *v) except -1:
+    """The first injector's verdict that is not to go on."""
+    cdef mk_injector *injector
+    cdef int verdict
+    self.asking = True
+    try:
+        for capsule in self.injectors:
+            injector = injector_from(capsule)
+            if not injector.points >> point & 1:
+                continue
+            verdict = injector.at(c, injector, point, v)
+            if verdict != MK_GO:
+                return verdict
+    finally:
+        self.asking = False
+    return MK_GO
 
 cdef int world_choose(mk_ctx *c, int n, double probability, const char *name) except -1 with gil:
     cdef Recorder self = recorder_of(c)

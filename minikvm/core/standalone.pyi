@@ -23,6 +23,7 @@ class Standalone:
         *,
         strategy: Any = None,
         loop: Any = "x86",
+        injectors: Sequence[Any] = (),
         world: bool = False,
         record: bool = False,
         ids: Sequence[int] | None = None,

@@ -17,6 +17,7 @@ from minikvm.core.world cimport (
 
 from collections import namedtuple as _namedtuple
 
+from minikvm.core.adapters import python_injector as _python_injector
 from minikvm.core.adapters import python_loop as _python_loop
 from minikvm.core.adapters import python_strategy as _python_strategy
 from minikvm.core.entry import loops as _loops
@@ -24,7 +25,7 @@ from minikvm.core.recorder import MEMORY_OPS as _MEMORY_OPS
 from minikvm.core.requests import RequestRegistry as _RequestRegistry
 from minikvm.core.vcpu import Mode as _Mode
 
-Ipi = _namedtuple("Ipi", "mask wait")
+Ipi = _namedtuple("Ipi", "mask wait", module=__name__)
 Ipi.__doc__ = "One function-call IPI: a copy of the mask as it was given to the machine, and whether acknowledgements were asked for."
 
 
@@ -69,14 +70,15 @@ cdef class Standalone:
     nr_vcpus, nr_pcpus (default: as many), ids, holes, cluster_of, node_of, apic_of: see VcpuTable. strategy: a capsule, an object with
     native() or with a Python dispatch(); None: the core's make_vcpus_request_mask(). loop: "x86", "arm64", a capsule or such an object.
     this_cpu: the pCPU that the context runs on, -1 for none. vcpu: the vCPU whose thread the context is, or None. registry: the
-    RequestRegistry, default KVM's. world: record every access (``ops``) on its way to the bare one. record: observe (``events``).
+    RequestRegistry, default KVM's. injectors: asked at their points (world=True only); each a capsule or such an object.
+    world: record every access (``ops``) on its way to the bare one. record: observe (``events``).
 
     ``vm`` is the CurrentVM of its context, for single steps; valid as long as this object. All vCPUs start with mode
     OUTSIDE_GUEST_MODE and cpu -1, awake, without requests. Masks of targets are a Bitmap of nr_vcpus bits, ints, or None for all.
     Not thread-safe: one thread at a time.
     """
 
-    def __cinit__(self, nr_vcpus, nr_pcpus=None, *, strategy=None, loop="x86", world=False, record=False, ids=None, holes=(),
+    def __cinit__(self, nr_vcpus, nr_pcpus=None, *, strategy=None, loop="x86", injectors=(), world=False, record=False, ids=None, holes=(),
                   cluster_of=None, node_of=None, apic_of=None, this_cpu=0, vcpu=None, registry=None, seed=1):
         cdef mk_vm *vm
         self.table = VcpuTable(nr_vcpus, nr_vcpus if nr_pcpus is None else nr_pcpus, ids, holes, cluster_of, node_of, apic_of)
@@ -103,6 +105,9 @@ cdef class Standalone:
             self.c.vcpu = vcpu_of(self.table.vm, vcpu)
         use_strategy(self, strategy)
         use_loop(self, loop)
+        self.recorder.injectors = [native_of(injector, "at", _python_injector) for injector in injectors]
+        if injectors and not world:
+            raise ValueError("injectors without world=True: a bare VM has no points")
 
         self.vm = current_vm(&self.c)
 

@@ -5,8 +5,7 @@ from minikvm.core cimport entry as e
 from minikvm.core.arguments cimport one_of, pcpu_number, vcpu_of
 from minikvm.core.kickview cimport KickView
 from minikvm.core.vmview cimport context, expire, prepare
-from minikvm.core.world cimport (
-    MK_ADD, MK_RELAXED, MK_RELEASE, MK_SMP_MB, mk_bare_rmw64, mk_ctx, mk_fence, mk_fires, mk_random_unit, mk_store32, mk_strategy, mk_vcpu)
+from minikvm.core.world cimport MK_RELAXED, MK_RELEASE, MK_SMP_MB, mk_ctx, mk_fence, mk_store32, mk_strategy, mk_vcpu
 
 from minikvm.core.vcpu import Mode as _Mode
 
@@ -147,19 +146,6 @@ cdef class CurrentVM(KickView):
             e.vcpu_put(c, v)
 
     # ---- the environment, for race injectors. True: it acted; False: the protocol would not have allowed it ----
-
-    def fires(self):
-        """Does the injector act here? By its probability (a checked world tries both); counted in the report."""
-        cdef mk_ctx *c = context(self)
-        cdef bint acts
-        if self.injector == NULL:
-            raise RuntimeError("fires() is for a race injector's at()")
-        if c.world != NULL:
-            return mk_fires(c, self.injector) != 0
-        acts = mk_random_unit(c) < self.injector.probability
-        if acts:
-            mk_bare_rmw64(&self.injector.injected, MK_ADD, MK_RELAXED, 1, 0)
-        return acts
 
     @property
     def point_pcpu(self):

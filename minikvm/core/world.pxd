@@ -156,8 +156,10 @@ cdef extern from "<minikvm/minikvm.h>" nogil:
     int mk_load64(mk_ctx *c, const mk_atomic64 *p, int order, const char *name, uint64_t *value) except -1
     int mk_store32(mk_ctx *c, mk_atomic32 *p, int order, const char *name, uint32_t value) except -1
     int mk_store64(mk_ctx *c, mk_atomic64 *p, int order, const char *name, uint64_t value) except -1
-    int mk_rmw32(mk_ctx *c, mk_atomic32 *p, int op, int order, const char *name, uint32_t operand, uint32_t expected, uint32_t *old) except -1
-    int mk_rmw64(mk_ctx *c, mk_atomic64 *p, int op, int order, const char *name, uint64_t operand, uint64_t expected, uint64_t *old) except -1
+    int mk_rmw32(mk_ctx *c, mk_atomic32 *p, int op, int order, const char *name, uint32_t operand, uint32_t expected,
+                 uint32_t *old) except -1
+    int mk_rmw64(mk_ctx *c, mk_atomic64 *p, int op, int order, const char *name, uint64_t operand, uint64_t expected,
+                 uint64_t *old) except -1
     int mk_set_bit(mk_ctx *c, mk_atomic64 *p, unsigned nr, const char *name) except -1
     int mk_clear_bit(mk_ctx *c, mk_atomic64 *p, unsigned nr, const char *name) except -1
     int mk_fence(mk_ctx *c, int kind, const char *name) except -1

@@ -11,7 +11,8 @@ from minikvm.config import ConfigError, Topology, holes_of, ids_of, resolve_init
 from minikvm.config.problems import Problem
 from minikvm.core.requests import KVM_REQUEST_NO_WAKEUP, KVM_REQUEST_WAIT, Request, RequestRegistry
 from minikvm.core.vcpu import VcpuTable
-from minikvm.live.core import NO_BIT, LiveCore, set_probability
+from minikvm.live.core import NO_BIT, LiveCore
+from minikvm.live.memory import set_probability
 from minikvm.pluginload import PluginError
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ class Built:
 
 def wrong(path: tuple[str | int, ...], value: object, expected: str, hint: str = "") -> ConfigError:
     """A configuration error that only a VM about to start can see."""
-    return ConfigError([Problem("<configuration>", 0, 0, path, value, expected, hint)])
+    return ConfigError([Problem("<configuration>", 0, 0, path, repr(value) if not isinstance(value, str) else value, expected, hint)])
 
 
 def kind_of(request: Request) -> int:
@@ -104,14 +105,12 @@ def native_of(plugin: Any, kind: str) -> Any:
     capsule = plugin.native()
     if capsule is not None:
         return capsule
-    from minikvm.core.adapters import python_injector, python_loop, python_strategy
-    from minikvm.core.backend_adapter import python_backend
+    from minikvm.core import adapters, backend_adapter
 
-    adapters = {"strategy": python_strategy, "loop": python_loop, "injector": python_injector, "backend": python_backend}
-    if kind not in adapters:
-        raise PluginError(f"{kind} {plugin.name}: native() returned None, and this kind cannot be written in Python", plugin.name)
+    makers = {"strategy": adapters.python_strategy, "loop": adapters.python_loop, "injector": adapters.python_injector,
+              "backend": backend_adapter.python_backend, "engine": adapters.python_engine}
     try:
-        return adapters[kind](plugin)
+        return makers[kind](plugin)
     except (TypeError, ValueError) as error:
         raise PluginError(f"{kind} {plugin.name}: {error}", plugin.name) from error
 

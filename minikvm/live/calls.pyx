@@ -5,14 +5,14 @@ from minikvm.core.entry cimport shadow_walk, vcpu_block
 from minikvm.core.kick cimport dispatch
 from minikvm.core.requests cimport clear_request
 from minikvm.core.world cimport (
-    MK_ACQUIRE, MK_ACQ_REL, MK_ADD, MK_CMPXCHG, MK_PT_TASK_RUN, MK_RELAXED, MK_RELEASE, MK_SEQ_CST, MK_XCHG, mk_bare_load32, mk_bare_load64,
-    mk_bare_rmw32, mk_bare_rmw64, mk_bare_store32, mk_ctx, mk_point, mk_random, mk_random_unit, mk_remember, mk_vcpu)
+    MK_ACQUIRE, MK_ACQ_REL, MK_ADD, MK_CMPXCHG, MK_PT_TASK_RUN, MK_RELAXED, MK_RELEASE, MK_SEQ_CST, MK_XCHG, mk_bare_load32,
+    mk_bare_load64, mk_bare_rmw32, mk_bare_rmw64, mk_bare_store32, mk_ctx, mk_point, mk_random_unit, mk_vcpu)
 from minikvm.live.ghost cimport begin_call, check_gate, end_call
 from minikvm.live.machine cimport schedule_in, schedule_out
 from minikvm.live.os cimport os_futex_wait, os_futex_wake, os_now, os_sleep, sched_yield
 from minikvm.live.slots cimport idle_service, raise_irq, service, set_where, take
 from minikvm.live.state cimport (
-    P_HELD, P_WORK, T_ALL, W_BLOCKED, W_DONE, W_HOST, W_IDLE, W_IRQ, W_LOCK, W_PARKED, bump, lctx, line_t, live_t, pcpu_t, slot_of)
+    P_HELD, P_WORK, T_ALL, W_DONE, W_HOST, W_IDLE, W_IRQ, W_LOCK, W_PARKED, bump, lctx, line_t, live_t, pcpu_t, slot_of)
 
 
 cdef inline bint stopping(live_t *l) noexcept nogil:
@@ -230,6 +230,11 @@ cdef int run_interrupt(lctx *t, uint32_t pcpu) except -1 nogil:
     return 0
 
 
+cdef bint withdraw(lctx *t, pcpu_t *p) noexcept nogil:
+    """Take the posted work back; False when a holder has taken it already."""
+    return mk_bare_rmw64(&p.work, MK_CMPXCHG, MK_ACQ_REL, 0, <uint64_t>t) == <uint64_t>t
+
+
 cdef int irq_main(lctx *t) except -1 nogil:
     """Calls from interrupt context on one pCPU: post the work, interrupt the holder; an idle pCPU is taken and interrupted here."""
     cdef pcpu_t *p = slot_of(t.l, <uint32_t>t.home)
@@ -253,7 +258,8 @@ cdef int irq_main(lctx *t) except -1 nogil:
         set_where(t, W_IRQ)
         raise_irq(&t.c, t.l, p, P_WORK)
         while not stopping(t.l) and not mk_bare_load32(&t.done, MK_ACQUIRE):
-            if not mk_bare_load32(&p.pending, MK_SEQ_CST) & P_HELD and mk_bare_rmw64(&p.work, MK_CMPXCHG, MK_ACQ_REL, 0, <uint64_t>t) == <uint64_t>t:
+            # Nobody holds the slot, so nobody will take the work: withdraw it, and be the interrupted idle pCPU.
+            if not mk_bare_load32(&p.pending, MK_SEQ_CST) & P_HELD and withdraw(t, p):
                 if take(t, p):
                     t.c.irqs_off = 0
                     t.c.preempt_count = 0
@@ -265,7 +271,7 @@ cdef int irq_main(lctx *t) except -1 nogil:
                 break
             os_futex_wait(&t.done, 0, 1000000)
             bump(&t.beat, 1)
-    mk_bare_rmw64(&p.work, MK_CMPXCHG, MK_ACQ_REL, 0, <uint64_t>t)
+    withdraw(t, p)
     finish_lines(t)
     return 0
 

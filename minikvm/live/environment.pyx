@@ -21,11 +21,11 @@ cdef int migrate(mk_ctx *c, mk_vcpu *v, int walk) except -1 nogil:
     cdef lctx *target = <lctx *>v.priv
     cdef int32_t old = <int32_t>mk_bare_load32(&v.cpu, MK_RELAXED)
     cdef uint32_t to = 0
-    cdef uint32_t tries
+    cdef uint32_t _tries
     cdef uint64_t end, phase
     if target is NULL or target is t or target.home >= 0 or old < 0 or <uint32_t>old >= l.vm.nr_pcpus or l.nr_used < 2 or old == c.pcpu:
         return 0
-    for tries in range(8):
+    for _tries in range(8):
         to = l.used[mk_random(c) % l.nr_used]
         if <int32_t>to != old and <int32_t>to != c.pcpu:
             break

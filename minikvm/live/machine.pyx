@@ -2,17 +2,17 @@
 from libc.stdint cimport int32_t, uint32_t, uint64_t
 from minikvm.core.entry cimport vcpu_load, vcpu_put
 from minikvm.core.world cimport (
-    MK_ABI, MK_ACQUIRE, MK_ADD, MK_AND, MK_CMPXCHG, MK_CTX_IRQ, MK_CTX_VCPU, MK_FULL, MK_GO, MK_IPI_LATE, MK_IPI_LOST, MK_OR, MK_PT_IPI_SEND,
-    MK_RELAXED, MK_RELEASE, MK_SEQ_CST, MK_XCHG, mk_atomic32, mk_atomic64, mk_bare_load32, mk_bare_load64, mk_bare_rmw32, mk_bare_rmw64,
-    mk_bare_store32, mk_cpu_relax, mk_ctx, mk_machine, mk_point, mk_random, mk_random_unit, mk_vcpu)
+    MK_ABI, MK_ACQUIRE, MK_ADD, MK_AND, MK_CMPXCHG, MK_FULL, MK_IPI_LATE, MK_IPI_LOST, MK_OR, MK_PT_IPI_SEND, MK_RELAXED, MK_SEQ_CST,
+    MK_XCHG, mk_atomic64, mk_bare_load32, mk_bare_load64, mk_bare_rmw32, mk_bare_rmw64, mk_cpu_relax, mk_ctx, mk_machine, mk_point,
+    mk_random, mk_random_unit, mk_vcpu)
 from minikvm.core.bits cimport ctz64, popcount64
 from minikvm.live.environment cimport delay, migrate, preempt, spurious_ipi, spurious_wakeup
 from minikvm.live.os cimport (
     MEMBARRIER_CMD_PRIVATE_EXPEDITED, os_futex_wait, os_futex_wake, os_membarrier, os_now, os_sleep, sched_yield)
 from minikvm.live.slots cimport await_slot, give, idle_service, raise_irq, service, set_where, take
 from minikvm.live.state cimport (
-    N_EXITS, N_FASTPATH, N_MIGRATIONS, N_PREEMPTIONS, N_SPURIOUS, P_ACKS, P_CALL, P_GUEST, P_HELD, P_IRQS, P_RESCHED, W_AWAIT_ACK,
-    W_AWAIT_REQ, W_BLOCKED, W_GUEST, W_HOST, W_LOCK, bump, lctx, live_t, pcpu_t, slot_of)
+    N_EXITS, N_FASTPATH, N_MIGRATIONS, N_PREEMPTIONS, N_SPURIOUS, P_CALL, P_GUEST, P_HELD, P_IRQS, P_RESCHED, W_AWAIT_ACK, W_AWAIT_REQ,
+    W_BLOCKED, W_GUEST, W_HOST, W_LOCK, bump, lctx, live_t, pcpu_t, slot_of)
 
 cdef uint64_t AWAIT_BACKOFF_MAX = 1000000  # ns: how long an aborted entry sleeps before it looks at its gate again
 
@@ -197,6 +197,8 @@ cdef int enter_guest(mk_ctx *c, mk_vcpu *v) except -1 nogil:
     mk_bare_rmw32(&p.pending, MK_AND, MK_SEQ_CST, <uint32_t>~P_GUEST, 0)
     set_where(t, W_HOST)
     bump(&t.n[N_EXITS], 1)
+    if not own_exit and mk_bare_load32(&p.pending, MK_RELAXED) & (P_CALL | P_RESCHED) and mk_bare_load64(&v.requests, MK_RELAXED) == 0:
+        bump(&t.n[N_SPURIOUS], 1)
     if own_exit and l.fastpath_ratio > 0 and mk_random_unit(c) < l.fastpath_ratio:
         bump(&t.n[N_FASTPATH], 1)
         return 1
@@ -343,8 +345,12 @@ cdef int lock_slow(mk_ctx *c, mk_atomic64 *lock) except -1 nogil:
         elif spins < 1000:
             sched_yield()
         else:
+            if spins == 1000:
+                set_where(<lctx *>c, W_LOCK)
             os_sleep(50000)
         bump(&(<lctx *>c).beat, 1)
+    if spins >= 1000:
+        set_where(<lctx *>c, W_HOST)
     return 0
 
 

@@ -4,11 +4,12 @@ All that matters is in one word, ``pcpu_t.pending``: what came in, whether someb
 enters the guest, or sleeps, by a compare-and-swap from "held, nothing pending" to "held, waiting"; who raises an interrupt sets its
 bit with one fetch_or and learns from the old value how to wake the holder. So there is no flag that is tested and then slept on.
 """
-from libc.stdint cimport int32_t, uint32_t, uint64_t
+from libc.stdint cimport uint32_t, uint64_t
 from minikvm.core.bits cimport ctz64
 from minikvm.core.world cimport (
     MK_ACQ_REL, MK_ACQUIRE, MK_ADD, MK_AND, MK_CMPXCHG, MK_OR, MK_PT_IRQ_HANDLED, MK_RELAXED, MK_RELEASE, MK_SEQ_CST, MK_XCHG,
-    mk_atomic32, mk_atomic64, mk_bare_load32, mk_bare_load64, mk_bare_rmw32, mk_bare_rmw64, mk_bare_store32, mk_bare_store64, mk_ctx, mk_point)
+    mk_atomic32, mk_atomic64, mk_bare_load32, mk_bare_load64, mk_bare_rmw32, mk_bare_rmw64, mk_bare_store32, mk_bare_store64,
+    mk_ctx, mk_point)
 from minikvm.live.os cimport os_futex_wait, os_futex_wake, os_now, pthread_mutex_lock, pthread_mutex_unlock
 from minikvm.live.state cimport (
     N_IPIS_HANDLED, P_ACKS, P_AWAIT, P_CALL, P_GUEST, P_HELD, P_IRQS, P_STOP, P_TICK, P_WORK, W_HOST, W_RUNQ, bump, lctx, live_t, pcpu_t,
@@ -216,12 +217,12 @@ cdef int stop_everything(mk_ctx *c, live_t *l) except -1 nogil:
     cdef uint32_t i
     cdef lctx *t
     mk_bare_store32(&l.vm.stopping, MK_SEQ_CST, 1)
-    for i in range(l.vm.nr_pcpus):
-        raise_irq(c, l, slot_of(l, i), P_STOP)
     for i in range(l.nr_threads):
         t = l.threads[i]
         os_futex_wake(&t.run, 1)
         os_futex_wake(&t.done, 1)
         if t.c.vcpu is not NULL:
             os_futex_wake(&t.c.vcpu.wait, 1)
+    for i in range(l.vm.nr_pcpus):  # last: a back end may raise when it is to ring
+        raise_irq(c, l, slot_of(l, i), P_STOP)
     return 0

@@ -7,7 +7,8 @@ read them at any time.
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 from minikvm.core.hdr cimport mk_hdr
 from minikvm.core.world cimport (
-    MK_RELAXED, mk_atomic32, mk_atomic64, mk_backend, mk_bare_load64, mk_bare_store64, mk_ctx, mk_doorbell, mk_engine, mk_injector, mk_vcpu, mk_vm)
+    MK_RELAXED, mk_atomic32, mk_atomic64, mk_backend, mk_bare_load64, mk_bare_store64, mk_ctx, mk_doorbell, mk_engine,
+    mk_injector, mk_vcpu, mk_vm)
 from minikvm.live.os cimport pthread_mutex_t
 
 cdef enum:

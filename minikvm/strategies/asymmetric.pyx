@@ -1,8 +1,9 @@
 """The vCPU's full barrier becomes a compiler barrier; the kicker pays with one membarrier a call.
 
-Why it is right: the pair of full barriers (R10) forbids that the vCPU misses the bit and the kicker misses IN_GUEST_MODE. membarrier() puts a
-full barrier into every sibling thread at some moment between its beginning and its end. If the vCPU stored its mode before
-that moment, the kicker reads it afterwards; if not, the vCPU reads the requests after that moment, and the bit was set before.
+Why it is right: the pair of full barriers (R10) forbids that the vCPU misses the bit and the kicker misses IN_GUEST_MODE.
+membarrier() puts a full barrier into every sibling thread at some moment between its beginning and its end. If the vCPU stored its
+mode before that moment, the kicker reads it afterwards; if not, the vCPU reads the requests after that moment, and the bit was
+set before.
 The compiler barrier is needed all the same: nothing else keeps the store before the load in the code.
 """
 from libc.stdint cimport int32_t, uint32_t, uint64_t

@@ -1,8 +1,8 @@
 """A spin lock for each vCPU: the kicker looks at mode and cpu under it, and the vCPU passes through it on its way into the guest.
 
-Why it is right, with neither a full barrier in the vCPU nor a step of the mode to EXITING. The vCPU stores mode = IN_GUEST_MODE, then takes and
-gives back the lock, then makes its last check. The kicker sets the bit, then holds the lock while it reads mode and cpu. One
-critical section comes first:
+Why it is right, with neither a full barrier in the vCPU nor a step of the mode to EXITING. The vCPU stores mode = IN_GUEST_MODE,
+then takes and gives back the lock, then makes its last check. The kicker sets the bit, then holds the lock while it reads mode
+and cpu. One critical section comes first:
 - the vCPU's: what it stored before (cpu at the load, mode) is released by its unlock and acquired by the kicker's lock: the kicker
   sees IN_GUEST_MODE and the pCPU of this very entry, or what came later;
 - the kicker's: its bit is released by its unlock and acquired by the vCPU's lock: the last check sees it, and the entry is aborted.

@@ -21,7 +21,7 @@ cdef inline int send_window(mk_ctx *c, uint64_t *window, bint wait) except -1 no
 
 
 cdef inline int send_windows(mk_ctx *c, const uint64_t *mask, bint wait) except -1 nogil:
-    """__send_ipi_mask(): in pCPU order, stretch the window down or up while all ids fit into it, else send it and begin anew. 1 when sent."""
+    """__send_ipi_mask(): in pCPU order, stretch the window while all ids fit into it, else send it and begin anew. 1 when sent."""
     cdef uint64_t *window = c.scratch
     cdef uint32_t lowest = 0, highest = 0, id, cpu, at
     cdef uint64_t word

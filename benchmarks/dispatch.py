@@ -1,0 +1,134 @@
+"""The compiled strategies against the same loops by hand (kickloop.c), and the set-bit walk against the linear one."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from measure import Row, Timed, compare
+from native import address_of, build, pointer
+
+from minikvm.core.requests import RequestRegistry
+from minikvm.plugins import Manager
+
+FORMS = ("linear", "v1-bitmap", "upstream", "upstream-linear")
+SIZES = (64, 288, 1024, 4096)
+BITS = (1, 4, 16, 64, None)
+"""How many targets; None: all, which a caller says with no bitmap at all."""
+BOUND = 1.10
+SPARSE = ((288, 10.0), (4096, 20.0))
+"""vCPUs, and how many times faster than the linear walk the set-bit walk must be there with one target."""
+ROUND_NS = 150_000
+
+
+@dataclass(frozen=True)
+class Case:
+    """The state in which the targets are found, and the request: *in_guest* and *asleep* are "every n-th target", 0 for none."""
+
+    name: str
+    request: str
+    in_guest: int
+    asleep: int
+
+
+CASES = (
+    Case("outside", "TLB_FLUSH", 0, 0),
+    Case("half in guest", "TLB_FLUSH", 2, 0),
+    Case("wake-up leg", "CLOCK_UPDATE", 2, 4),
+)
+
+
+class Scene:
+    """A VM of kickloop.c in one case's state. Close it."""
+
+    def __init__(self, library: ctypes.CDLL, case: Case, vcpus: int, bits: int | None) -> None:
+        self.library = library
+        self.bench = library.bench_new(vcpus)
+        if not self.bench:
+            raise MemoryError(f"no memory for {vcpus} vCPUs")
+        # Spread over the table, and never the first: the caller is on its pCPU.
+        chosen = range(vcpus) if bits is None else [min(vcpus - 1, (2 * i + 1) * vcpus // (2 * bits)) for i in range(bits)]
+        words = (vcpus + 63) // 64
+        self.targets = None if bits is None else (ctypes.c_uint64 * words)()
+        for n, idx in enumerate(chosen):
+            if self.targets is not None:
+                self.targets[idx >> 6] |= 1 << (idx & 63)
+            asleep = case.asleep > 0 and n % case.asleep == case.asleep - 1
+            in_guest = case.in_guest > 0 and n % case.in_guest == 0
+            library.bench_state(self.bench, idx, in_guest, asleep)
+        self.request = RequestRegistry()[case.request].value
+
+    def effect(self, strategy: int) -> int:
+        """What one call does, as a number."""
+        return int(self.library.bench_effect(self.bench, strategy, self.request, self.targets))
+
+    def timed(self, strategy: int, calls: int) -> Timed:
+        """Rounds of *calls* calls."""
+        return lambda: self.library.bench_run(self.bench, strategy, self.request, self.targets, calls) / calls
+
+    def calls_a_round(self, strategy: int) -> int:
+        """As many as fill ROUND_NS."""
+        self.library.bench_run(self.bench, strategy, self.request, self.targets, 20)
+        once = self.library.bench_run(self.bench, strategy, self.request, self.targets, 20) / 20
+        return max(3, min(20_000, int(ROUND_NS / max(once, 1))))
+
+    def close(self) -> None:
+        self.library.bench_free(self.bench)
+
+
+class Dispatch:
+    """The library, and both tables of each form. Keeps the strategies' objects alive."""
+
+    def __init__(self, folder: Path, manager: Manager) -> None:
+        self.library = build("kickloop", folder)
+        lib = self.library
+        lib.bench_new.restype = ctypes.c_void_p
+        lib.bench_free.argtypes = [ctypes.c_void_p]
+        lib.bench_state.argtypes = [ctypes.c_void_p, ctypes.c_uint32, ctypes.c_int, ctypes.c_int]
+        for function, last in ((lib.bench_run, [ctypes.c_uint64]), (lib.bench_effect, [])):
+            function.restype = ctypes.c_uint64
+            function.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint32, ctypes.c_void_p, *last]
+        self.objects: list[Any] = []
+        self.compiled = {form: self._compiled(manager, form) for form in FORMS}
+        self.by_hand = {form: address_of(lib, "by_hand_" + form.replace("-", "_")) for form in FORMS}
+
+    def _compiled(self, manager: Manager, form: str) -> int:
+        strategy = manager.create("strategy", form, {})
+        capsule = strategy.native()
+        self.objects += [strategy, capsule]
+        return pointer(capsule, "strategy")
+
+    def against_c(self, rounds: int, sizes: tuple[int, ...] = SIZES, forms: tuple[str, ...] = FORMS) -> Iterator[Row]:
+        """Every form, size, number of targets and case. RuntimeError when the two do not do the same."""
+        for form in forms:
+            for vcpus in sizes:
+                for bits in BITS:
+                    for case in CASES:
+                        yield self._row(form, vcpus, bits, case, rounds)
+
+    def _row(self, form: str, vcpus: int, bits: int | None, case: Case, rounds: int) -> Row:
+        scene = Scene(self.library, case, vcpus, bits)
+        ours, hand = self.compiled[form], self.by_hand[form]
+        what = f"{form}, {vcpus} vCPUs, {'all' if bits is None else bits} target{'' if bits == 1 else 's'}, {case.name}"
+        try:
+            if scene.effect(ours) != scene.effect(hand):
+                raise RuntimeError(f"{what}: the strategy and the loop by hand leave different states behind")
+            calls = scene.calls_a_round(hand)
+            return compare("dispatch", what, scene.timed(ours, calls), scene.timed(hand, calls), rounds=rounds, bound=BOUND)
+        finally:
+            scene.close()
+
+    def sparse(self, rounds: int) -> Iterator[Row]:
+        """What the set-bit walk brings with one target."""
+        for vcpus, times in SPARSE:
+            scene = Scene(self.library, CASES[0], vcpus, 1)
+            try:
+                calls = scene.calls_a_round(self.compiled["upstream-linear"])
+                what = f"upstream against upstream-linear, {vcpus} vCPUs, 1 target"
+                yield compare("sparse", what, scene.timed(self.compiled["upstream"], calls), scene.timed(self.compiled["upstream-linear"], calls),
+                              rounds=rounds, bound=times, at_least=True)
+            finally:
+                scene.close()

@@ -1,0 +1,63 @@
+"""Ratios on a noisy machine: two things are timed in turns, and the median of the rounds' ratios counts."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable
+from dataclasses import dataclass
+
+Timed = Callable[[], float]
+"""One round: nanoseconds for one operation."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table: what was measured, both times in ns for one operation, and the bound on their ratio, if there is one."""
+
+    group: str
+    what: str
+    ours_ns: float
+    reference_ns: float
+    ratio: float
+    bound: float | None
+    at_least: bool = False
+    rounds: int = 0
+
+    @property
+    def met(self) -> bool:
+        """Is the ratio within the bound? True without a bound."""
+        if self.bound is None:
+            return True
+        return self.ratio >= self.bound if self.at_least else self.ratio <= self.bound
+
+
+def in_turns(ours: Timed, reference: Timed, rounds: int) -> list[tuple[float, float]]:
+    """*rounds* pairs of times. Who goes first alternates, so that neither always finds the caches as the other left them."""
+    pairs = []
+    for i in range(rounds):
+        if i & 1:
+            a = ours()
+            b = reference()
+        else:
+            b = reference()
+            a = ours()
+        pairs.append((a, b))
+    return pairs
+
+
+def compare(
+    group: str, what: str, ours: Timed, reference: Timed, *, rounds: int, bound: float | None = None, at_least: bool = False, most: int = 8
+) -> Row:
+    """Time both. The ratio is ours/reference, or with *at_least* reference/ours: how many times faster ours is.
+
+    A median that misses its bound is not believed before *most* times as many rounds; the verdict is the median of all of them, the
+    first ones too.
+    """
+    in_turns(ours, reference, 2)
+    pairs: list[tuple[float, float]] = []
+    while True:
+        pairs += in_turns(ours, reference, rounds)
+        ratio = statistics.median(b / a if at_least else a / b for a, b in pairs)
+        row = Row(group, what, statistics.median(a for a, _ in pairs), statistics.median(b for _, b in pairs), ratio, bound, at_least, len(pairs))
+        if row.met or len(pairs) >= rounds * most:
+            return row

@@ -1,0 +1,3 @@
+from minikvm.core.standalone import Standalone
+
+def drive(capsule: object, standalone: Standalone, pcpu: int, timeout_ns: int) -> list[str]: ...

@@ -1,0 +1,3 @@
+POINT_NAMES: tuple[str, ...]
+
+class InjectorTable: ...

@@ -1,0 +1,9 @@
+from typing import final
+
+from minikvm.core.standalone import Standalone
+
+@final
+class Race:
+    def __init__(self, vm: Standalone, idx: int) -> None: ...
+    def vcpu(self) -> int: ...
+    def kicker(self, req: int, rounds: int) -> int: ...
