@@ -11,7 +11,7 @@ from datetime import datetime, timezone
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from minikvm.core.requests import KVM_REQUEST_WAIT, Request
+from minikvm.core.requests import KVM_REQUEST_NO_WAKEUP, KVM_REQUEST_WAIT, Request
 from minikvm.core.vcpu import Mode
 from minikvm.live.build import Built, Thread, build, kind_of
 from minikvm.live.figures import RunReport, dump_of, report_of
@@ -198,6 +198,8 @@ class VM:
         if known not in self._built.kinds[kind_of(known)]:
             self._built.kinds[kind_of(known)].append(known)
         self._report = None
+        if not known.flags & KVM_REQUEST_NO_WAKEUP:
+            core.add_wake_mask(known.bit)
         core.set_call(known.value, kind_of(known), chosen, bool(known.flags & KVM_REQUEST_WAIT), known.gate)
         try:
             core.call(pcpu)

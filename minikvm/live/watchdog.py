@@ -85,7 +85,7 @@ class Watchdog:
                 yield Suspicion("P1", number, since, "rests in the guest although a request was made that its last check missed, and no IPI for it is pending")
         elif where == BLOCKED:
             self.checked["P3"] += 1
-            if requests & self.core.wake_mask:
+            if requests & self.core.wake_owed(number):
                 yield Suspicion("P3", number, since, "rests asleep although a request that must wake it was made")
         elif where in (AWAITS, LOCK):
             self.checked["P7"] += 1

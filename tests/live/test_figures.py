@@ -34,11 +34,6 @@ def machines(draw):
     }
 
 
-@pytest.fixture(scope="module")
-def quiet_settings():
-    return settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
-
-
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(sections=machines())
 def test_every_request_made_is_handled_coalesced_cleared_or_pending(run, sections):

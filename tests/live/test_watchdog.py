@@ -14,7 +14,6 @@ BIT = 1 << 9
 class Core:
     """What the watchdog reads of a LiveCore, for threads 0 (a vCPU) and 1 (who holds the slot that thread 0 waits for)."""
 
-    wake_mask = BIT
     in_flight = 0
 
     def __init__(self):
@@ -35,6 +34,9 @@ class Core:
 
     def silent_bits(self, _number):
         return 0
+
+    def wake_owed(self, _number):
+        return BIT
 
     def irq_pending(self, _number):
         return self.pending
