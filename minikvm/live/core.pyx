@@ -25,7 +25,7 @@ NO_BIT = NR_KINDS - 1
 assert len(COUNTERS) == N_COUNTERS and len(KIND_COUNTERS) == K_COUNTERS and len(PROPERTIES) == NR_PROPS
 
 
-@cython.no_gc_clear  # as LiveMemory
+@cython.no_gc_clear
 cdef class LiveCore(LiveMemory):
     """One live VM. Not thread-safe but for run(), each call of which belongs to one thread, and stop()."""
 
@@ -194,7 +194,6 @@ cdef class LiveCore(LiveMemory):
 
     def injected(self):
         """How often each injector acted."""
-        cdef unsigned i
         return [mk_bare_load64(&injector_from(capsule).injected, MK_RELAXED) for capsule in self.injector_objects]
 
     def found(self):

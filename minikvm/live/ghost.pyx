@@ -13,16 +13,16 @@ from minikvm.core.hdr cimport hdr_record, mk_hdr
 from minikvm.core.kick cimport get_vcpu, mode_needs_ipi
 from minikvm.core.world cimport (
     MK_ACQUIRE, MK_ADD, MK_AND, MK_CMPXCHG, MK_EV_BLOCKED, MK_EV_CLEARED, MK_EV_CONSUMED, MK_EV_CONSUME_BEGIN, MK_EV_CONSUME_END,
-    MK_EV_DEFERRED, MK_EV_ENTRY_ABORT, MK_EV_ENTRY_BEGIN, MK_EV_ENTRY_COMMIT, MK_EV_ENTRY_END, MK_EV_MADE, MK_EV_MASKED, MK_EV_MODE, MK_EV_SENDING,
-    MK_EV_WALK_BEGIN, MK_EV_WALK_END, MK_EV_WOKE, MK_EXITING_GUEST_MODE, MK_OR, MK_RELAXED, MK_RELEASE, MK_REQ_NO_ACTION, MK_REQ_NO_WAKEUP,
+    MK_EV_DEFERRED, MK_EV_ENTRY_ABORT, MK_EV_ENTRY_BEGIN, MK_EV_ENTRY_COMMIT, MK_EV_ENTRY_END, MK_EV_MADE, MK_EV_MASKED, MK_EV_MODE,
+    MK_EV_SENDING, MK_EV_WALK_BEGIN, MK_EV_WALK_END, MK_EV_WOKE, MK_EXITING_GUEST_MODE, MK_OR, MK_RELAXED, MK_RELEASE, MK_REQ_NO_ACTION, MK_REQ_NO_WAKEUP,
     MK_SEQ_CST, MK_SMP_MB, mk_bare_fence, mk_bare_load32, mk_bare_load64, mk_bare_rmw32, mk_bare_rmw64, mk_bare_store32, mk_bare_store64,
     mk_ctx, mk_observer, mk_random, mk_vcpu)
 from minikvm.live.os cimport os_now, sched_yield
 from minikvm.live.state cimport (
     HIST_SHARDS, K_ABORTED_CALLS, K_BITS_SET, K_CALLS, K_CLEARED, K_COALESCED, K_DEFERRED, K_EXCESS_IPIS, K_EXITING, K_HANDLED, K_IPIS,
     K_IPIS_LINEAR, K_MADE, K_NOT_LOADED, K_OUTSIDE, K_SELF, K_SENDS, K_STALE, K_TARGETS, K_VISITED, K_VISITED_LINEAR, K_WOKEN, MAX_FOUND,
-    NO_BIT_KIND, N_ABORTED, N_BLOCKS, N_ENTRIES, N_WALKS, PH_GUEST, PH_OUTSIDE, PH_PREPARING, PH_WALK, PROP_P2, PROP_P6, PROP_P8, T_ALL, T_FIXED,
-    bump, call_t, found_t, kind_t, lctx, line_t, live_t)
+    NO_BIT_KIND, N_ABORTED, N_BLOCKS, N_ENTRIES, N_WALKS, PH_GUEST, PH_OUTSIDE, PH_PREPARING, PH_WALK, PROP_P2, PROP_P6, PROP_P8,
+    T_ALL, T_FIXED, bump, call_t, found_t, kind_t, lctx, line_t, live_t)
 
 
 cdef int found(live_t *l, uint32_t prop, uint32_t vcpu, uint32_t kind, uint32_t who, uint64_t expected) except -1 nogil:

@@ -153,7 +153,10 @@ cdef int enter_guest(mk_ctx *c, mk_vcpu *v) except -1 nogil:
     cdef lctx *t = <lctx *>c
     cdef live_t *l = t.l
     cdef pcpu_t *p
-    cdef uint64_t now, stay, due, slice_end, left
+    cdef uint64_t due, slice_end, left
+    cdef uint64_t now = 0
+    cdef uint64_t stay
+    cdef bint timed
     cdef bint own_exit = False
     if c.pcpu < 0:
         return 0
@@ -163,10 +166,13 @@ cdef int enter_guest(mk_ctx *c, mk_vcpu *v) except -1 nogil:
         bump(&t.n[N_EXITS], 1)
         return 0
     set_where(t, W_GUEST)
-    now = os_now()
+    timed = l.enter_ns != 0 or t.nr_lines != 0
+    if timed:
+        now = os_now()
     stay = guest_time(t)
     if stay:
         stay += now
+    # An interrupt is what a stay mostly ends with, and then nobody wants to know the time: the clock is read after the look at the word.
     while not mk_bare_load32(&p.pending, MK_ACQUIRE) & P_IRQS:
         left = l.beat_ns
         if stay:
@@ -183,6 +189,8 @@ cdef int enter_guest(mk_ctx *c, mk_vcpu *v) except -1 nogil:
                 left = due - now
         if mk_bare_load32(&p.nr_queued, MK_RELAXED):  # somebody waits for the slot: the timeslice's end is an exit
             slice_end = mk_bare_load64(&p.slice_end, MK_RELAXED)
+            if not timed:
+                now = os_now()
             if now >= slice_end:
                 c.need_resched = 1
                 bump(&t.n[N_PREEMPTIONS], 1)
@@ -193,7 +201,8 @@ cdef int enter_guest(mk_ctx *c, mk_vcpu *v) except -1 nogil:
         bump(&t.beat, 1)
         if mk_bare_load32(&l.vm.stopping, MK_RELAXED):
             break
-        now = os_now()
+        if timed and not mk_bare_load32(&p.pending, MK_RELAXED) & P_IRQS:
+            now = os_now()
     mk_bare_rmw32(&p.pending, MK_AND, MK_SEQ_CST, <uint32_t>~P_GUEST, 0)
     set_where(t, W_HOST)
     bump(&t.n[N_EXITS], 1)

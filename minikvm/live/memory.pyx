@@ -33,7 +33,8 @@ cdef class LiveMemory:
     """The memory of one live VM, and its set-up: everything is allocated before the first thread starts, and freed with the object."""
 
     def __cinit__(self, VcpuTable table, *, strategy, loop, backend, engine, injectors, bint spin, used,
-                  unsigned max_threads, unsigned max_lines, guest, double migrate, uint64_t slice_ns, uint64_t late_ns, bint wire, uint64_t seed):
+                  unsigned max_threads, unsigned max_lines, guest, double migrate, uint64_t slice_ns, uint64_t late_ns, bint wire,
+                  uint64_t seed):
         cdef unsigned i
         cdef pcpu_t *p
         cdef live_t *l = &self.l

@@ -148,7 +148,10 @@ class VM:
             self._stop()
 
     def _stop(self) -> None:
-        """End every wait in the VM. A back end that raises when it is to ring cannot prevent it: who is not rung looks again at its next beat."""
+        """End every wait in the VM.
+
+        A back end that raises when it is to ring cannot prevent it: who is not rung looks again at its next beat.
+        """
         try:
             self._core.stop()
         except Exception as error:
@@ -362,8 +365,10 @@ class VM:
             pending = sum(vcpu.requests >> kind & 1 for vcpu in core.table)
             checked["P8"] += 1
             if n["made"] != n["handled"] + n["coalesced"] + n["cleared"] + pending:
-                found.append(("P8", None, f"{requests[0].name}: {n['made']} requests were made, but {n['handled']} handled + {n['coalesced']} coalesced + "
-                          f"{n['cleared']} cleared by the requester + {pending} pending = {n['handled'] + n['coalesced'] + n['cleared'] + pending}"))
+                ended = n["handled"] + n["coalesced"] + n["cleared"] + pending
+                found.append((
+                    "P8", None, f"{requests[0].name}: {n['made']} requests were made, but {n['handled']} handled + {n['coalesced']} coalesced + "
+                    f"{n['cleared']} cleared by the requester + {pending} pending = {ended}"))
             if requests[0].gate or requests[0].sticky or n["deferred"] or n["aborted_calls"] or core.nr_found:
                 continue  # where a call missed a target, its payload was written and no bit followed
             for idx in self._built.vcpus:
@@ -372,8 +377,9 @@ class VM:
                     continue
                 checked["P6"] += 1
                 if seen != made:
-                    found.append(("P6", idx, f"vCPU {idx} handled {requests[0].name} with payload {seen}, though payload {made} was written before "
-                                  "the bit was set"))
+                    found.append((
+                        "P6", idx, f"vCPU {idx} handled {requests[0].name} with payload {seen}, though payload {made} was written "
+                        "before the bit was set"))
         return {name: (checked[name], sum(prop == name for prop, _, _ in found)) for name in checked}, found
 
     def _add(self, prop: str, vcpu: int | None, sentence: str, at_ns: int | None = None) -> None:

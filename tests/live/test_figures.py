@@ -62,7 +62,8 @@ def test_upstream_accounts_for_every_target(run):
 
 @pytest.mark.parametrize(("strategy", "visited"), [("upstream", 3), ("upstream-linear", 40), ("linear", 40)])
 def test_the_walk_costs_what_it_should(run, strategy, visited):
-    report = run(strategy=strategy, vm={"vcpus": 40}, workload=[{"request": "EVENT", "targets": [3, 7, 30], "from": {"pcpu": 0}, "count": 10}])
+    line = {"request": "EVENT", "targets": [3, 7, 30], "from": {"pcpu": 0}, "count": 10}
+    report = run(strategy=strategy, vm={"vcpus": 40}, workload=[line])
     assert report["economy"]["visited"] == 10 * visited
     assert report["economy"]["visited_linear"] == 10 * 40
 

@@ -27,7 +27,10 @@ class Core:
         return self.time
 
     def quick_scan(self):
-        return [(0, self.where, self.since, self.beats[0], self.phase, self.requests, self.aborts), (1, HOST, 0, self.beats[1], OUTSIDE, 0, 0)]
+        return [
+            (0, self.where, self.since, self.beats[0], self.phase, self.requests, self.aborts),
+            (1, HOST, 0, self.beats[1], OUTSIDE, 0, 0),
+        ]
 
     def pause(self, on):
         self.pauses.append(on)
