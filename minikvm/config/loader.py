@@ -79,6 +79,8 @@ def error_at(config: VMConfig, path: Path, expected: str, hint: str = "") -> Con
     doc = _DOCUMENTS.get(id(config))
     value: Any = as_data(config)
     for part in path:
+        if isinstance(value, str):
+            break  # a plugin without options is written as its name alone
         value = value[part]
     shown = shorten(value if isinstance(value, str) else repr(value))
     if doc is None:
