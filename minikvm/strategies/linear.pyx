@@ -48,20 +48,23 @@ cdef int dispatch(mk_ctx *c, const mk_strategy *s, uint32_t req, const uint64_t 
     cdef mk_vcpu *v
     cdef uint64_t *mask = NULL
     cdef size_t n = c.vm.nr_vcpus
-    cdef size_t i = next_linear(targets, 0, n)
+    cdef size_t i = 0
     cdef int32_t me
     cdef int called
     zalloc_cpumask(c, &mask)  # NULL where it failed: then everybody is kicked, and no mode is looked at
     me = get_cpu(c)
     c.visited += n
-    while i < n:
+    while True:
+        i = next_linear(targets, i, n)
+        if i >= n:
+            break
         v = &vcpus[i]
         if v.id != MK_NO_VCPU:
             if mk_is_bare(c):
                 steps(c, v, req, mask, me)
             else:
                 steps_watched(c, v, req, mask, me)
-        i = next_linear(targets, i + 1, n)
+        i += 1
     called = kick_many(c, mask, (req & MK_REQ_WAIT) != 0)
     put_cpu(c)
     return called

@@ -11,15 +11,18 @@ from minikvm.kinds import Strategy
 cdef int dispatch(mk_ctx *c, const mk_strategy *s, uint32_t req, const uint64_t *targets) except -1 nogil:
     cdef mk_vcpu *vcpus = c.vm.vcpus
     cdef size_t n = c.vm.nr_vcpus
-    cdef size_t i = next_linear(targets, 0, n)
+    cdef size_t i = 0
     cdef int32_t me = get_cpu(c)
     cdef uint64_t *mask = kick_mask(c)
     cdef int called
     c.visited += n
-    while i < n:
+    while True:
+        i = next_linear(targets, i, n)
+        if i >= n:
+            break
         if vcpus[i].id != MK_NO_VCPU:
             make_vcpu_request(c, &vcpus[i], req, mask, me)
-        i = next_linear(targets, i + 1, n)
+        i += 1
     called = kick_many(c, mask, (req & MK_REQ_WAIT) != 0)
     put_cpu(c)
     return called

@@ -52,6 +52,8 @@ cdef inline int make_vcpu_request_v1(mk_ctx *c, mk_vcpu *v, uint32_t req, uint64
 cdef int dispatch(mk_ctx *c, const mk_strategy *s, uint32_t req, const uint64_t *targets) except -1 nogil:
     cdef mk_vcpu *vcpus = c.vm.vcpus
     cdef uint32_t n = c.vm.nr_vcpus
+    cdef mk_vcpu *v = vcpus
+    cdef mk_vcpu *end = vcpus + n
     cdef uint32_t words = c.vm.vcpu_words
     cdef uint32_t w = 0
     cdef uint32_t i
@@ -61,19 +63,24 @@ cdef int dispatch(mk_ctx *c, const mk_strategy *s, uint32_t req, const uint64_t 
     cdef int called
     zalloc_cpumask(c, &mask)
     get_cpu(c)  # so that put_cpu() in the helper never gives the pCPU up in the middle of the walk
+    if targets == NULL:
+        visited = n
+        while v < end:
+            if v.id != MK_NO_VCPU:
+                make_vcpu_request_v1(c, v, req, mask)
+            v += 1
+        w = words
     while True:
-        while w < words and targets != NULL and targets[w] == 0:
+        while w < words and targets[w] == 0:
             w += 1
         if w == words:
             break
-        word = ~(<uint64_t>0) if targets == NULL else targets[w]
+        word = targets[w]
         while word:
             i = w * 64 + ctz64(word)
             word &= word - 1
-            if i >= n:
-                break
             visited += 1
-            if vcpus[i].id != MK_NO_VCPU:
+            if i < n and vcpus[i].id != MK_NO_VCPU:
                 make_vcpu_request_v1(c, &vcpus[i], req, mask)
         w += 1
     c.visited += visited
