@@ -148,7 +148,8 @@ class Backend(Kind):
     *ring* tells the thread on a slot that its pending word has changed; it is called after the word was written. *wait* is the
     guest: it returns when ``doorbell.rung``, after *timeout_ns* nanoseconds, or early, as it likes: the caller looks at the word and
     waits again. What it must not do is to lose a ring that comes just before it sleeps, and then sleep on: so test ``doorbell.rung``
-    under the lock that *ring* takes. ``doorbell.pcpu`` is the slot. Optional: ``open(doorbell)``, ``close(doorbell)``, ``thread_start(vm)``.
+    under the lock that *ring* takes. ``doorbell.pcpu`` is the slot. Optional: ``open(doorbell)``, ``close(doorbell)``,
+    ``thread_start(vm)``.
 
     Example::
 

@@ -115,7 +115,7 @@ def test_a_size_or_number_out_of_range_is_one_clear_error(arguments: dict[str, A
 
 @pytest.mark.parametrize("size", ["2", 2.0, None, True])
 def test_a_size_that_is_no_int_is_a_type_error(size: Any) -> None:
-    with pytest.raises(TypeError, match="nr_vcpus is .*: expected an int from 1 to 4096"):
+    with pytest.raises(TypeError, match=r"nr_vcpus is .*: expected an int from 1 to 4096"):
         VcpuTable(size, 1)
 
 
