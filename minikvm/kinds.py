@@ -111,18 +111,17 @@ class Strategy(Kind):
 
             def dispatch(self, vm, request, targets):
                 sent = False
-                for idx in targets:
-                    vcpu = vm.vcpus[idx]
-                    if not request & REQUEST_NO_ACTION:
-                        vm.make_request(request, vcpu)
-                    if not request & REQUEST_NO_WAKEUP and vm.wake_up(vcpu):
-                        continue
-                    if vm.needs_ipi(vcpu, request):
-                        mask = vm.kick_mask()
-                        cpu = vcpu.cpu
-                        if cpu >= 0:
-                            mask.set(cpu)
-                        sent |= vm.kick_many(mask, bool(request & REQUEST_WAIT))
+                with vm.preempt_disabled() as me:
+                    for idx in targets:
+                        vcpu = vm.vcpu(idx)
+                        if not request & REQUEST_NO_ACTION:
+                            vm.make_request(request, vcpu)
+                        if not request & REQUEST_NO_WAKEUP and vm.wake_up(vcpu):
+                            continue
+                        if vm.needs_ipi(vcpu, request):
+                            mask = vm.kick_mask()
+                            vm.mask_cpu(vcpu, vm.read_cpu(vcpu), me, mask)
+                            sent |= vm.kick_many(mask, bool(request & REQUEST_WAIT))
                 return sent
     """
 

@@ -14,7 +14,7 @@ from minikvm.report.model import Counters, Latency, PropertyRow, Report, Request
 from minikvm.report.tables import Column, Group, plain_table, print_groups
 from minikvm.report.verdict import economy_sentence, headline, injected_sentence, verdict
 
-VIOLATIONS_SHOWN = 10
+VIOLATIONS_SHOWN = 3
 DUMP_SHOWN = 8
 
 COUNTERS: tuple[tuple[str, str], ...] = (
