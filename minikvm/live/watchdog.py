@@ -1,8 +1,8 @@
 """The watchdog: P1 (seen), P3 (awake), P5 (progress) and P7 (deadlock), which time alone cannot prove on a busy machine.
 
 A state that should not last but has lasted for `watchdog.suspect_ms` is a suspicion. Then new work is stopped, and the suspicion
-becomes a violation only when the thread concerned has run since (its heart has beaten twice), no IPI is in flight or pending for it, and
-the state still holds. Otherwise it is dropped, and the work goes on.
+becomes a violation only when the thread concerned has run since (its heart has beaten twice), no IPI is in flight or pending for it,
+and the state still holds. Otherwise it is dropped, and the work goes on.
 """
 
 from __future__ import annotations
@@ -81,8 +81,8 @@ class Watchdog:
         if where == GUEST and phase == IN_GUEST_PHASE:
             self.checked["P1"] += 1
             if requests & ~self.core.silent_bits(number):
-                yield Suspicion("P1", number, since, "rests in the guest although a request was made that its last check missed, "
-                                "and no IPI for it is pending")
+                why = "rests in the guest although a request was made that its last check missed, and no IPI for it is pending"
+                yield Suspicion("P1", number, since, why)
         elif where == BLOCKED:
             self.checked["P3"] += 1
             if requests & self.core.wake_mask:
