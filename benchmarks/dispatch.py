@@ -21,7 +21,7 @@ BITS = (1, 4, 16, 64, None)
 BOUND = 1.10
 SPARSE = ((288, 10.0), (4096, 20.0))
 """vCPUs, and how many times faster than the linear walk the set-bit walk must be there with one target."""
-ROUND_NS = 150_000
+ROUND_NS = 60_000
 
 
 @dataclass(frozen=True)
@@ -65,12 +65,12 @@ class Scene:
         """What one call does, as a number."""
         return int(self.library.bench_effect(self.bench, strategy, self.request, self.targets))
 
-    def timed(self, strategy: int, calls: int) -> Timed:
-        """Rounds of *calls* calls."""
+    def timed(self, strategy: int) -> Timed:
+        """Rounds of as many calls as fill ROUND_NS."""
+        calls = self._calls_a_round(strategy)
         return lambda: self.library.bench_run(self.bench, strategy, self.request, self.targets, calls) / calls
 
-    def calls_a_round(self, strategy: int) -> int:
-        """As many as fill ROUND_NS."""
+    def _calls_a_round(self, strategy: int) -> int:
         self.library.bench_run(self.bench, strategy, self.request, self.targets, 20)
         once = self.library.bench_run(self.bench, strategy, self.request, self.targets, 20) / 20
         return max(3, min(20_000, int(ROUND_NS / max(once, 1))))
@@ -116,8 +116,7 @@ class Dispatch:
         try:
             if scene.effect(ours) != scene.effect(hand):
                 raise RuntimeError(f"{what}: the strategy and the loop by hand leave different states behind")
-            calls = scene.calls_a_round(hand)
-            return compare("dispatch", what, scene.timed(ours, calls), scene.timed(hand, calls), rounds=rounds, bound=BOUND)
+            return compare("dispatch", what, scene.timed(ours), scene.timed(hand), rounds=rounds, bound=BOUND)
         finally:
             scene.close()
 
@@ -126,10 +125,8 @@ class Dispatch:
         for vcpus, times in SPARSE:
             scene = Scene(self.library, CASES[0], vcpus, 1)
             try:
-                calls = scene.calls_a_round(self.compiled["upstream-linear"])
                 what = f"upstream against upstream-linear, {vcpus} vCPUs, 1 target"
-                yield compare("sparse", what, scene.timed(self.compiled["upstream"], calls),
-                              scene.timed(self.compiled["upstream-linear"], calls),
+                yield compare("sparse", what, scene.timed(self.compiled["upstream"]), scene.timed(self.compiled["upstream-linear"]),
                               rounds=rounds, bound=times, at_least=True)
             finally:
                 scene.close()

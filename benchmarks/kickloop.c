@@ -92,9 +92,13 @@ static inline uint64_t *cleared(uint64_t *mask, const mk_vm *vm)
 	return memset(mask, 0, vm->mask_words * sizeof *mask);
 }
 
-static inline int is_target(const uint64_t *targets, uint32_t i)
+/* The linear walk to the next target: a test of one bit for every vCPU, in a loop of its own, which is as fast as it gets. */
+static inline uint32_t next_linear(const uint64_t *targets, uint32_t i, uint32_t n)
 {
-	return !targets || (targets[i >> 6] >> (i & 63) & 1);
+	if (targets)
+		while (i < n && !(targets[i >> 6] >> (i & 63) & 1))
+			i++;
+	return i;
 }
 
 /* The merged form's step for one target: request, wake-up, mode, and only then the cpu. */
@@ -142,8 +146,8 @@ static int upstream_linear(mk_ctx *c, const mk_strategy *s, uint32_t req, const 
 	uint64_t bit = request_bit(req);
 	int called;
 	(void)s;
-	for (uint32_t i = 0, n = vm->nr_vcpus; i < n; i++)
-		if (is_target(targets, i) && vcpus[i].id != MK_NO_VCPU)
+	for (uint32_t n = vm->nr_vcpus, i = next_linear(targets, 0, n); i < n; i = next_linear(targets, i + 1, n))
+		if (vcpus[i].id != MK_NO_VCPU)
 			upstream_one(c, &vcpus[i], bit, req, mask, me);
 	called = kick_many(c, mask, req & MK_REQ_WAIT);
 	put_cpu(c);
@@ -159,10 +163,10 @@ static int linear(mk_ctx *c, const mk_strategy *s, uint32_t req, const uint64_t 
 	uint64_t bit = request_bit(req);
 	int called;
 	(void)s;
-	for (uint32_t i = 0, n = vm->nr_vcpus; i < n; i++) {
+	for (uint32_t n = vm->nr_vcpus, i = next_linear(targets, 0, n); i < n; i = next_linear(targets, i + 1, n)) {
 		mk_vcpu *v = &vcpus[i];
 		int32_t cpu;
-		if (!is_target(targets, i) || v->id == MK_NO_VCPU)
+		if (v->id == MK_NO_VCPU)
 			continue;
 		make_request(v, bit);
 		cpu = *(int32_t *)&v->cpu.v; /* plain, as it was */
@@ -303,16 +307,16 @@ static inline void set_back(bench *b)
 		atomic_store_explicit(&b->asleep[i]->wait.v, 1, memory_order_relaxed);
 }
 
-/* n calls; nanoseconds. The state is set back before each call, by the same stores for both. */
+/* n calls; nanoseconds of this thread's CPU time, so that other programs' timeslices do not count. The state is set back before each call, by the same stores for both. */
 uint64_t bench_run(bench *b, const mk_strategy *s, uint32_t req, const uint64_t *targets, uint64_t n)
 {
 	struct timespec from, to;
-	clock_gettime(CLOCK_MONOTONIC, &from);
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &from);
 	for (uint64_t i = 0; i < n; i++) {
 		set_back(b);
 		s->dispatch(&b->ctx, s, req, targets);
 	}
-	clock_gettime(CLOCK_MONOTONIC, &to);
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &to);
 	return (uint64_t)(to.tv_sec - from.tv_sec) * 1000000000u + (uint64_t)to.tv_nsec - (uint64_t)from.tv_nsec;
 }
 

@@ -97,14 +97,16 @@ cdef enum:
 cdef inline bint poll_bell(const mk_atomic32 *bell, uint64_t timeout_ns, uint32_t yield_every) noexcept nogil:
     """Look at *bell* until it is not 0 (True), or for *timeout_ns* (False). Never sleeps, but yields: hosts are overcommitted."""
     cdef uint64_t end = 0
+    cdef uint64_t now
     cdef uint32_t looks = 0
-    if timeout_ns != MK_FOREVER:
-        end = now_ns()
-        end = MK_FOREVER if timeout_ns > MK_FOREVER - end else end + timeout_ns
     while mk_bare_load32(bell, MK_RELAXED) == 0:
         looks += 1
-        if looks % CLOCK_EVERY == 0 and timeout_ns != MK_FOREVER and now_ns() >= end:
-            return False
+        if looks % CLOCK_EVERY == 0 and timeout_ns != MK_FOREVER:
+            now = now_ns()
+            if end == 0:  # the time begins at the first look at the clock: a ring that comes before it costs none
+                end = MK_FOREVER if timeout_ns > MK_FOREVER - now else now + timeout_ns
+            elif now >= end:
+                return False
         if looks % yield_every == 0:
             sched_yield()
         else:

@@ -33,9 +33,13 @@ cdef extern from *:
     /* Process-wide, as signal actions are: how many VMs use a signal, and what was there before the first. Under the GIL. */
     static struct { int users; struct sigaction before; } mk_signals[128];
 
+    /* Of this process, asked for at each open: getpid() is a system call, and a ring is to be one system call, not two. */
+    static pid_t mk_signal_pid;
+
     static int mk_signal_open(int number) /* 0, an errno, or -1: somebody else handles it */
     {
         struct sigaction action = {.sa_handler = mk_on_signal}, old;
+        mk_signal_pid = getpid();
         if (mk_signals[number].users++ > 0)
             return 0;
         sigfillset(&action.sa_mask);
@@ -63,34 +67,42 @@ cdef extern from *:
         sigaddset(&set, number);
         return pthread_sigmask(how, &set, NULL);
     }
+    /* What ppoll() opens: the thread's own mask as it was at its start, without the signal. Kept, or each sleep would ask for it. */
+    static __thread sigset_t mk_signal_opened;
+    static int mk_signal_thread_start(int number)
+    {
+        int error = mk_signal_mask(SIG_BLOCK, number);
+        if (!error)
+            error = pthread_sigmask(SIG_SETMASK, NULL, &mk_signal_opened);
+        sigdelset(&mk_signal_opened, number);
+        return error;
+    }
     static int mk_signal_sleep(int number, uint64_t timeout_ns)
     {
         struct timespec t;
-        sigset_t open;
-        int error = pthread_sigmask(SIG_SETMASK, NULL, &open);
-        if (error)
-            return error;
-        sigdelset(&open, number);
-        if (ppoll(NULL, 0, mk_timeout(&t, timeout_ns), &open) == 0)
+        sigset_t one;
+        int error;
+        if (ppoll(NULL, 0, mk_timeout(&t, timeout_ns), &mk_signal_opened) == 0)
             return 0;
         error = errno;
         /* ppoll() delivers one signal and blocks it again; a real-time signal is queued for each ring. Take the others too: their words
            were set before, and the caller looks next. Else each of them would end a later stay, and the queue would fill up. */
-        sigemptyset(&open);
-        sigaddset(&open, number);
-        while (sigtimedwait(&open, NULL, &(struct timespec){0, 0}) > 0)
+        sigemptyset(&one);
+        sigaddset(&one, number);
+        while (sigtimedwait(&one, NULL, &(struct timespec){0, 0}) > 0)
             ;
         return error;
     }
     static int mk_signal_send(uint32_t tid, int number)
     {
-        return syscall(SYS_tgkill, getpid(), tid, number) < 0 ? errno : 0;
+        return syscall(SYS_tgkill, mk_signal_pid, tid, number) < 0 ? errno : 0;
     }
     """
     mk_atomic32 *rung_here "mk_rung_here"() noexcept nogil
     int signal_open "mk_signal_open"(int number) noexcept
     int signal_close "mk_signal_close"(int number) noexcept
     int signal_mask "mk_signal_mask"(int how, int number) noexcept nogil
+    int signal_thread_start "mk_signal_thread_start"(int number) noexcept nogil
     int signal_sleep "mk_signal_sleep"(int number, uint64_t timeout_ns) noexcept nogil
     int signal_send "mk_signal_send"(uint32_t tid, int number) noexcept nogil
     int SIG_BLOCK, SIG_UNBLOCK
@@ -125,7 +137,7 @@ cdef int close_bell(mk_backend *b, mk_doorbell *d) except -1:
 
 
 cdef int thread_start(mk_backend *b, mk_ctx *c) except -1 nogil:
-    cdef int error = signal_mask(SIG_BLOCK, <int>(<BackendTable>b.self).option)
+    cdef int error = signal_thread_start(<int>(<BackendTable>b.self).option)
     mk_bare_store32(rung_here(), MK_RELAXED, 0)
     return failed(b"pthread_sigmask", error) if error else 0
 

@@ -1,15 +1,38 @@
 # cython: language_level=3
 """The kick path (virt/kvm/kvm_main.c, v6.18), written once for every world. The order of the steps is the protocol: docs/protocol.md.
 
-The steps that a strategy repeats for each target are inline here; the rest is in kick.pyx. Nothing allocates, takes a lock or the GIL.
+All that a call does is inline here; the plain kick is in kick.pyx. Nothing allocates, takes a lock or the GIL.
 A cpumask is ``vm.mask_words`` words, a set of vCPUs ``vm.vcpu_words``.
 """
 from libc.stdint cimport int32_t, uint32_t, uint64_t
+from libc.string cimport memset
+from minikvm.core.bits cimport ctz64
 from minikvm.core.requests cimport make_request
 from minikvm.core.world cimport (
-    MK_CMPXCHG, MK_EV_MASKED, MK_EV_MODE, MK_EV_WOKE, MK_EXITING_GUEST_MODE, MK_FULL, MK_IN_GUEST_MODE, MK_MB_BEFORE_ATOMIC, MK_NO_VCPU,
-    MK_OUTSIDE_GUEST_MODE, MK_PT_KICK_CPU_READ, MK_PT_KICK_MODE, MK_PT_KICK_WAKE, MK_RELAXED, MK_REQ_NO_ACTION, MK_REQ_NO_WAKEUP,
-    MK_REQ_WAIT, MK_SMP_MB, mk_ctx, mk_fence, mk_load32, mk_note, mk_point, mk_rmw32, mk_vcpu, mk_vm)
+    MK_CMPXCHG, MK_EV_MASKED, MK_EV_MODE, MK_EV_SENDING, MK_EV_WOKE, MK_EXITING_GUEST_MODE, MK_FAIL, MK_FULL, MK_IN_GUEST_MODE, MK_MB_BEFORE_ATOMIC, MK_NO_VCPU,
+    MK_OUTSIDE_GUEST_MODE, MK_PT_IPI_AWAIT, MK_PT_KICK_ALLOC, MK_PT_KICK_CPU_READ, MK_PT_KICK_MODE, MK_PT_KICK_WAKE, MK_RELAXED, MK_REQ_NO_ACTION, MK_REQ_NO_WAKEUP,
+    MK_REQ_WAIT, MK_SMP_MB, mk_ctx, mk_fence, mk_is_bare, mk_load32, mk_note, mk_point, mk_rmw32, mk_vcpu, mk_vm)
+
+
+cdef extern from *:
+    """
+    /*
+     * What a call does for each target must not be a call itself. Cython says `inline`, and the error paths that it adds let a compiler
+     * think better of it: an earlier declaration of the same function says it with more force. (Under another name it would say nothing.)
+     */
+    #include <minikvm/minikvm.h>
+    #if defined(__GNUC__) && defined(__OPTIMIZE__)
+    static inline int __pyx_f_7minikvm_4core_4kick_make_vcpu_request(mk_ctx *, mk_vcpu *, uint32_t, uint64_t *, int32_t)
+        __attribute__((always_inline));
+    static inline int __pyx_f_7minikvm_4core_4kick_vcpu_request_steps(mk_ctx *, mk_vcpu *, uint32_t, uint64_t *, int32_t)
+        __attribute__((always_inline));
+    static inline int __pyx_f_7minikvm_4core_4kick_kick_many(mk_ctx *, const uint64_t *, int) __attribute__((always_inline));
+    static inline int __pyx_f_7minikvm_4core_4kick_wake_up(mk_ctx *, mk_vcpu *) __attribute__((always_inline));
+    static inline int __pyx_f_7minikvm_4core_4kick_mask_cpu(mk_ctx *, mk_vcpu *, int32_t, int32_t, uint64_t *) __attribute__((always_inline));
+    static inline int __pyx_f_7minikvm_4core_4kick_needs_ipi(mk_ctx *, mk_vcpu *, uint32_t) __attribute__((always_inline));
+    static inline int __pyx_f_7minikvm_4core_8requests_make_request(mk_ctx *, uint32_t, mk_vcpu *) __attribute__((always_inline));
+    #endif
+    """
 
 
 cdef inline mk_vcpu *get_vcpu(mk_vm *vm, uint32_t idx) noexcept nogil:
@@ -81,7 +104,7 @@ cdef inline int mask_cpu(mk_ctx *c, mk_vcpu *v, int32_t cpu, int32_t me, uint64_
     return added
 
 
-cdef inline int make_vcpu_request(mk_ctx *c, mk_vcpu *v, uint32_t req, uint64_t *mask, int32_t me) except -1 nogil:
+cdef inline int vcpu_request_steps(mk_ctx *c, mk_vcpu *v, uint32_t req, uint64_t *mask, int32_t me) except -1 nogil:
     """kvm_make_vcpu_request() in its final form: request, wake-up, mode, and only then the cpu. 1 when an IPI was asked for."""
     cdef int32_t cpu = -1
     if not req & MK_REQ_NO_ACTION:
@@ -95,13 +118,120 @@ cdef inline int make_vcpu_request(mk_ctx *c, mk_vcpu *v, uint32_t req, uint64_t 
     return mask_cpu(c, v, cpu, me, mask)
 
 
-cdef int get_cpu(mk_ctx *c) except -2 nogil
-cdef int put_cpu(mk_ctx *c) except -1 nogil
-cdef uint64_t *kick_mask(mk_ctx *c) noexcept nogil
-cdef int zalloc_cpumask(mk_ctx *c, uint64_t **mask) except -1 nogil
-cdef int send_call(mk_ctx *c, const uint64_t *mask, bint wait) except -1 nogil
-cdef int kick_many(mk_ctx *c, const uint64_t *mask, bint wait) except -1 nogil
+cdef int make_vcpu_request_watched(mk_ctx *c, mk_vcpu *v, uint32_t req, uint64_t *mask, int32_t me) except -1 nogil
+
+
+cdef inline int make_vcpu_request(mk_ctx *c, mk_vcpu *v, uint32_t req, uint64_t *mask, int32_t me) except -1 nogil:
+    """vcpu_request_steps(): in place where nobody watches, so that the steps ask no more; else, with the same source, out of line."""
+    if mk_is_bare(c):
+        return vcpu_request_steps(c, v, req, mask, me)
+    return make_vcpu_request_watched(c, v, req, mask, me)
+
+
+# ---- once a call: inline too, since a function of another module costs as much as a target ----
+
+cdef inline int get_cpu(mk_ctx *c) noexcept nogil:
+    """Preemption off; the current pCPU, -1 where the caller holds none (only benchmarks)."""
+    c.preempt_count += 1
+    return c.pcpu
+
+
+cdef inline int put_cpu(mk_ctx *c) except -1 nogil:
+    """Preemption on again; a deschedule that was asked for meanwhile happens here."""
+    c.preempt_count -= 1
+    if c.need_resched and c.preempt_count == 0 and c.irqs_off == 0:
+        c.vm.machine.schedule(c)
+    return 0
+
+
+cdef inline uint64_t *kick_mask(mk_ctx *c) noexcept nogil:
+    """this_cpu_cpumask_var_ptr(cpu_kick_mask): the current pCPU's own, cleared. Only with preemption off."""
+    cdef uint64_t *mask = c.vm.kick_masks + <size_t>c.vm.mask_words * <size_t>(c.pcpu if c.pcpu >= 0 else 0)
+    memset(mask, 0, c.vm.mask_words * sizeof(uint64_t))
+    return mask
+
+
+cdef inline int send_call(mk_ctx *c, const uint64_t *mask, bint wait) except -1 nogil:
+    """One function-call IPI to every pCPU of the mask but the current one; does not wait for the acknowledgements yet."""
+    mk_note(c, MK_EV_SENDING, NULL, <uint64_t>mask, wait)
+    return c.vm.machine.call_many(c, mask, wait)
+
+
+cdef inline int kick_many(mk_ctx *c, const uint64_t *mask, bint wait) except -1 nogil:
+    """kvm_kick_many_cpus(): NULL is every online pCPU (the mask's allocation failed), an empty mask sends nothing. 1 when IPIs were sent."""
+    cdef uint32_t i
+    cdef uint64_t any = 0
+    if mask == NULL:
+        mask = c.vm.online
+    for i in range(c.vm.mask_words):
+        any |= mask[i]
+    if any == 0:
+        return 0
+    send_call(c, mask, wait)
+    if wait:
+        mk_point(c, MK_PT_IPI_AWAIT, NULL)
+        c.vm.machine.call_wait(c)
+    return 1
+
+
+cdef inline int zalloc_cpumask(mk_ctx *c, uint64_t **mask) except -1 nogil:
+    """zalloc_cpumask_var() of the forms before 5.16, out of the context's own scratch: 0 and a NULL mask when an injector fails it."""
+    mask[0] = NULL
+    if mk_point(c, MK_PT_KICK_ALLOC, NULL) == MK_FAIL:
+        return 0
+    memset(c.scratch, 0, c.vm.mask_words * sizeof(uint64_t))
+    mask[0] = c.scratch
+    return 1
+
+
+cdef inline int make_vcpus_request_mask(mk_ctx *c, uint32_t req, const uint64_t *targets) except -1 nogil:
+    """kvm_make_vcpus_request_mask(): walk the set bits. 1 when an IPI was sent."""
+    # The table does not move or grow: read once, or the atomic operations make the compiler read it again for each target.
+    cdef mk_vcpu *vcpus = c.vm.vcpus
+    cdef uint32_t n = c.vm.nr_vcpus
+    cdef uint32_t words = c.vm.vcpu_words
+    cdef uint64_t word
+    cdef uint64_t visited = 0
+    cdef uint32_t w = 0
+    cdef uint32_t idx
+    cdef int32_t me = get_cpu(c)
+    cdef uint64_t *mask = kick_mask(c)
+    cdef int called
+    while True:
+        while w < words and targets[w] == 0:  # a loop of its own, in registers: most words of a sparse mask are empty
+            w += 1
+        if w == words:
+            break
+        word = targets[w]
+        while word:
+            idx = w * 64 + ctz64(word)
+            word &= word - 1
+            visited += 1
+            if idx < n and vcpus[idx].id != MK_NO_VCPU:
+                make_vcpu_request(c, &vcpus[idx], req, mask, me)
+        w += 1
+    c.visited += visited
+    called = kick_many(c, mask, (req & MK_REQ_WAIT) != 0)
+    put_cpu(c)
+    return called
+
+
+cdef inline int make_all_cpus_request(mk_ctx *c, uint32_t req) except -1 nogil:
+    """kvm_make_all_cpus_request(): every vCPU of the VM. 1 when an IPI was sent."""
+    cdef mk_vcpu *v = c.vm.vcpus
+    cdef mk_vcpu *end = v + c.vm.nr_vcpus
+    cdef int32_t me = get_cpu(c)
+    cdef uint64_t *mask = kick_mask(c)
+    cdef int called
+    c.visited += c.vm.nr_vcpus
+    while v < end:
+        if v.id != MK_NO_VCPU:
+            make_vcpu_request(c, v, req, mask, me)
+        v += 1
+    called = kick_many(c, mask, (req & MK_REQ_WAIT) != 0)
+    put_cpu(c)
+    return called
+
+
 cdef int kick(mk_ctx *c, mk_vcpu *v) except -1 nogil
-cdef int make_vcpus_request_mask(mk_ctx *c, uint32_t req, const uint64_t *targets) except -1 nogil
-cdef int make_all_cpus_request(mk_ctx *c, uint32_t req) except -1 nogil
 cdef int dispatch(mk_ctx *c, uint32_t req, const uint64_t *targets) except -1 nogil

@@ -13,6 +13,7 @@ from minikvm.core.requests import KVM_REQUEST_NO_WAKEUP, KVM_REQUEST_WAIT, Reque
 from minikvm.core.vcpu import VcpuTable
 from minikvm.live.core import NO_BIT, LiveCore
 from minikvm.live.memory import set_probability
+from minikvm.pluginload import PluginError
 
 if TYPE_CHECKING:
     from minikvm.config.model import Plugin, VMConfig
@@ -95,7 +96,7 @@ def check_needs(config: VMConfig, strategy: Any, backend: Any) -> None:
 
 
 def native_of(plugin: Any, kind: str) -> Any:
-    """The plugin's own C functions, else trampolines to its Python methods."""
+    """The plugin's own C functions, else trampolines to its Python methods. PluginError when it can have neither."""
     capsule = plugin.native()
     if capsule is not None:
         return capsule
@@ -105,7 +106,12 @@ def native_of(plugin: Any, kind: str) -> Any:
         "strategy": adapters.python_strategy, "loop": adapters.python_loop, "injector": adapters.python_injector,
         "backend": backend_adapter.python_backend, "engine": adapters.python_engine,
     }
-    return makers[kind](plugin)
+    if kind not in makers:
+        raise PluginError(f"{kind} {plugin.name}: native() returned None, and this kind cannot be written in Python", plugin.name)
+    try:
+        return makers[kind](plugin)
+    except (TypeError, ValueError) as error:
+        raise PluginError(f"{kind} {plugin.name}: {error}", plugin.name) from error
 
 
 def create(manager: Manager, kind: str, wanted: Plugin) -> Any:
@@ -132,7 +138,7 @@ def ns(us: float) -> int:
 
 
 def build(config: VMConfig, manager: Manager) -> Built:
-    """Everything but the running threads. Raises ConfigError, PluginError, OSError(ENOMEM) when the kick masks cannot be had."""
+    """Everything but the running threads. Raises PluginError, and ConfigError, also where mask-alloc-failure takes the kick masks' memory."""
     registry = registry_of(config, manager)
     topology = topology_of(config)
     holes = holes_of(config.vm)

@@ -1,4 +1,5 @@
 """LiveCore: the native half of a live VM: runs the threads' main functions and gives the figures. Policy is in vm.py."""
+cimport cython
 from libc.stdint cimport int32_t, uint32_t, uint64_t
 from minikvm.core.hdr cimport Histogram, hdr_merge, mk_hdr
 from minikvm.core.native cimport injector_from
@@ -24,6 +25,7 @@ NO_BIT = NR_KINDS - 1
 assert len(COUNTERS) == N_COUNTERS and len(KIND_COUNTERS) == K_COUNTERS and len(PROPERTIES) == NR_PROPS
 
 
+@cython.no_gc_clear
 cdef class LiveCore(LiveMemory):
     """One live VM. Not thread-safe but for run(), each call of which belongs to one thread, and stop()."""
 

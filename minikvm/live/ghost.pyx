@@ -21,7 +21,7 @@ from minikvm.live.os cimport os_now, sched_yield
 from minikvm.live.state cimport (
     HIST_SHARDS, K_ABORTED_CALLS, K_BITS_SET, K_CALLS, K_CLEARED, K_COALESCED, K_DEFERRED, K_EXCESS_IPIS, K_EXITING, K_HANDLED, K_IPIS,
     K_IPIS_LINEAR, K_MADE, K_NOT_LOADED, K_OUTSIDE, K_SELF, K_SENDS, K_STALE, K_TARGETS, K_VISITED, K_VISITED_LINEAR, K_WOKEN, MAX_FOUND,
-    N_ABORTED, N_BLOCKS, N_ENTRIES, N_WALKS, PH_GUEST, PH_OUTSIDE, PH_PREPARING, PH_WALK, PROP_P2, PROP_P6, PROP_P8, T_ALL, T_FIXED, bump,
+    NO_BIT_KIND, N_ABORTED, N_BLOCKS, N_ENTRIES, N_WALKS, PH_GUEST, PH_OUTSIDE, PH_PREPARING, PH_WALK, PROP_P2, PROP_P6, PROP_P8, T_ALL, T_FIXED, bump,
     call_t, found_t, kind_t, lctx, line_t, live_t)
 
 
@@ -92,6 +92,7 @@ cdef int masked(lctx *t, mk_vcpu *v, int32_t cpu, bint added) noexcept nogil:
     cdef call_t *call = &t.call
     if not call.active:
         return 0
+    mark(call.touched, v.idx)  # before 5.16 the mode of a vCPU without a pCPU, or on the caller's, was not looked at
     if added:
         if call.nr_ipis < t.l.vm.nr_vcpus:
             call.ipi_vcpu[call.nr_ipis] = v.idx
@@ -116,6 +117,9 @@ cdef int sending(lctx *t, const uint64_t *mask) noexcept nogil:
     if not call.active:
         return 0
     k = &t.kinds[call.kind]
+    if call.kind == NO_BIT_KIND and mask == <const uint64_t *>t.l.vm.online:  # everybody is kicked, and nothing else is asked for
+        for i in range(t.l.vm.vcpu_words):
+            call.touched[i] |= call.targets[i]
     for i in range(t.l.vm.mask_words):
         count += popcount64(mask[i] & t.l.vm.online[i])
     if t.c.pcpu >= 0 and mask[t.c.pcpu >> 6] >> (t.c.pcpu & 63) & 1:
@@ -204,6 +208,7 @@ cdef int event(mk_ctx *c, int kind, mk_vcpu *v, uint64_t a, uint64_t b) except -
         set_phase(t, False, PH_OUTSIDE)
     elif kind == MK_EV_ENTRY_ABORT:
         bump(&t.n[N_ABORTED], 1)
+        bump(&t.beat, 1)  # it runs, though it gets nowhere: else no watchdog could tell P5 from a thread without a host CPU
         if a & ~c.vm.gate_mask & ~c.vm.sticky_mask:
             mk_bare_store32(&t.aborts, MK_RELAXED, mk_bare_load32(&t.aborts, MK_RELAXED) + 1)
     elif kind == MK_EV_WALK_BEGIN:
@@ -336,7 +341,9 @@ cdef int end_call(lctx *t, line_t *line, uint64_t ended) except -1 nogil:
             if line.wait:
                 bump(&t.checked_waits, 1)
                 check_wait(t, v)
-            if not (line.req & MK_REQ_NO_ACTION or line.gate or call.deferred[v.idx >> 6] >> (v.idx & 63) & 1):
+            if line.req & MK_REQ_NO_ACTION or line.gate:
+                continue
+            if (call.touched[w] & ~call.deferred[w]) >> (v.idx & 63) & 1:  # a target that was missed is P8's, and has no bit to follow
                 check_payload(t, v)
     return 0
 

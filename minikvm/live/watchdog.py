@@ -14,7 +14,8 @@ from minikvm.live.core import WHERE, LiveCore
 
 GUEST, BLOCKED, AWAITS, LOCK = (WHERE.index(name) for name in ("guest", "blocked", "awaiting acknowledgements", "lock"))
 IN_GUEST_PHASE = 2
-ABORTS_SUSPECT = 100_000
+ABORTS_SUSPECT = 1000
+"""Aborted entries in a row. Each pass first handles what is pending, so a run loop that consumes has a handful at most."""
 BEATS = 2
 
 

@@ -1,40 +1,67 @@
 """Before the patch: look at every vCPU, read vcpu.cpu plainly, allocate the mask in each call."""
 from libc.stdint cimport int32_t, uint32_t, uint64_t
-from minikvm.core.kick cimport get_cpu, get_vcpu, kick_many, mask_cpu, needs_ipi, put_cpu, read_cpu, wake_up, zalloc_cpumask
+from minikvm.core.kick cimport get_cpu, kick_many, mask_cpu, needs_ipi, put_cpu, read_cpu, wake_up, zalloc_cpumask
 from minikvm.core.native cimport strategy_capsule
 from minikvm.core.requests cimport make_request
 from minikvm.core.world cimport (
-    MK_ABI, MK_PLAIN, MK_REQ_NO_ACTION, MK_REQ_NO_WAKEUP, MK_REQ_WAIT, mk_ctx, mk_strategy, mk_vcpu)
+    MK_ABI, MK_NO_VCPU, MK_PLAIN, MK_REQ_NO_ACTION, MK_REQ_NO_WAKEUP, MK_REQ_WAIT, mk_ctx, mk_is_bare, mk_strategy, mk_vcpu)
+from minikvm.strategies._walk cimport next_linear
 
 from minikvm.kinds import Strategy
 
 
+cdef extern from *:
+    """
+    #if defined(__GNUC__) && defined(__OPTIMIZE__) /* with force, as kick.pxd does for the steps of the merged form */
+    static inline int __pyx_f_7minikvm_10strategies_6linear_steps(mk_ctx *, mk_vcpu *, uint32_t, uint64_t *, int32_t)
+        __attribute__((always_inline));
+    static int __pyx_f_7minikvm_10strategies_6linear_steps_watched(mk_ctx *, mk_vcpu *, uint32_t, uint64_t *, int32_t)
+        __attribute__((noinline));
+    #endif
+    """
+
+
+cdef inline int steps(mk_ctx *c, mk_vcpu *v, uint32_t req, uint64_t *mask, int32_t me) except -1 nogil:
+    """One target."""
+    cdef int32_t cpu = -1
+    if not req & MK_REQ_NO_ACTION:
+        make_request(c, req, v)
+    # A data race, kept: nothing orders this read after the bit where set_bit() is relaxed, and the compiler may tear or repeat it.
+    read_cpu(c, v, MK_PLAIN, &cpu)
+    if not req & MK_REQ_NO_WAKEUP and wake_up(c, v):
+        return 0
+    if mask == NULL:
+        return 0
+    # The old order of tests: the mode is not touched for a vCPU that is not loaded, or is loaded here.
+    if cpu == -1 or cpu == me or needs_ipi(c, v, req):
+        mask_cpu(c, v, cpu, me, mask)
+    return 0
+
+
+cdef int steps_watched(mk_ctx *c, mk_vcpu *v, uint32_t req, uint64_t *mask, int32_t me) except -1 nogil:
+    """The same out of line, for worlds and observers: as make_vcpu_request() does it."""
+    return steps(c, v, req, mask, me)
+
+
 cdef int dispatch(mk_ctx *c, const mk_strategy *s, uint32_t req, const uint64_t *targets) except -1 nogil:
+    cdef mk_vcpu *vcpus = c.vm.vcpus
     cdef mk_vcpu *v
     cdef uint64_t *mask = NULL
-    cdef uint32_t i
-    cdef int32_t me, cpu = -1
+    cdef size_t n = c.vm.nr_vcpus
+    cdef size_t i = next_linear(targets, 0, n)
+    cdef int32_t me
     cdef int called
     zalloc_cpumask(c, &mask)  # NULL where it failed: then everybody is kicked, and no mode is looked at
     me = get_cpu(c)
-    c.visited += c.vm.nr_vcpus
-    for i in range(c.vm.nr_vcpus):
-        if targets != NULL and not (targets[i >> 6] >> (i & 63)) & 1:
-            continue
-        v = get_vcpu(c.vm, i)
-        if v is NULL:
-            continue
-        if not req & MK_REQ_NO_ACTION:
-            make_request(c, req, v)
-        # A data race, kept: nothing orders this read after the bit where set_bit() is relaxed, and the compiler may tear or repeat it.
-        read_cpu(c, v, MK_PLAIN, &cpu)
-        if not req & MK_REQ_NO_WAKEUP and wake_up(c, v):
-            continue
-        if mask == NULL:
-            continue
-        # The old order of tests: the mode is not touched for a vCPU that is not loaded, or is loaded here.
-        if cpu == -1 or cpu == me or needs_ipi(c, v, req):
-            mask_cpu(c, v, cpu, me, mask)
+    c.visited += n
+    while i < n:
+        v = &vcpus[i]
+        if v.id != MK_NO_VCPU:
+            if mk_is_bare(c):
+                steps(c, v, req, mask, me)
+            else:
+                steps_watched(c, v, req, mask, me)
+        i = next_linear(targets, i + 1, n)
     called = kick_many(c, mask, (req & MK_REQ_WAIT) != 0)
     put_cpu(c)
     return called

@@ -1,25 +1,25 @@
 """The merged helper under the old walk: what does the set-bit walk alone bring?"""
 from libc.stdint cimport int32_t, uint32_t, uint64_t
-from minikvm.core.kick cimport get_cpu, get_vcpu, kick_many, kick_mask, make_vcpu_request, put_cpu
+from minikvm.core.kick cimport get_cpu, kick_many, kick_mask, make_vcpu_request, put_cpu
 from minikvm.core.native cimport strategy_capsule
-from minikvm.core.world cimport MK_ABI, MK_REQ_WAIT, mk_ctx, mk_strategy, mk_vcpu
+from minikvm.core.world cimport MK_ABI, MK_NO_VCPU, MK_REQ_WAIT, mk_ctx, mk_strategy, mk_vcpu
+from minikvm.strategies._walk cimport next_linear
 
 from minikvm.kinds import Strategy
 
 
 cdef int dispatch(mk_ctx *c, const mk_strategy *s, uint32_t req, const uint64_t *targets) except -1 nogil:
-    cdef mk_vcpu *v
-    cdef uint32_t i
+    cdef mk_vcpu *vcpus = c.vm.vcpus
+    cdef size_t n = c.vm.nr_vcpus
+    cdef size_t i = next_linear(targets, 0, n)
     cdef int32_t me = get_cpu(c)
     cdef uint64_t *mask = kick_mask(c)
     cdef int called
-    c.visited += c.vm.nr_vcpus
-    for i in range(c.vm.nr_vcpus):
-        if targets != NULL and not (targets[i >> 6] >> (i & 63)) & 1:
-            continue
-        v = get_vcpu(c.vm, i)
-        if v is not NULL:
-            make_vcpu_request(c, v, req, mask, me)
+    c.visited += n
+    while i < n:
+        if vcpus[i].id != MK_NO_VCPU:
+            make_vcpu_request(c, &vcpus[i], req, mask, me)
+        i = next_linear(targets, i + 1, n)
     called = kick_many(c, mask, (req & MK_REQ_WAIT) != 0)
     put_cpu(c)
     return called

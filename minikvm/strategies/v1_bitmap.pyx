@@ -1,16 +1,27 @@
 """The first version of the patch, kept as it was sent: vcpu.cpu is read before the request is made, which loses kicks."""
 from libc.stdint cimport int32_t, uint32_t, uint64_t
+from minikvm.core.bits cimport ctz64
 from minikvm.core.kick cimport get_cpu, kick_many, mask_cpu, needs_ipi, put_cpu, read_cpu, wake_up, zalloc_cpumask
 from minikvm.core.native cimport strategy_capsule
 from minikvm.core.requests cimport make_request
 from minikvm.core.world cimport (
-    MK_ABI, MK_PLAIN, MK_REQ_NO_ACTION, MK_REQ_NO_WAKEUP, MK_REQ_WAIT, mk_ctx, mk_strategy, mk_vcpu)
-from minikvm.strategies._walk cimport begin_targets, next_target, target_walk
+    MK_ABI, MK_NO_VCPU, MK_PLAIN, MK_REQ_NO_ACTION, MK_REQ_NO_WAKEUP, MK_REQ_WAIT, mk_ctx, mk_is_bare, mk_strategy, mk_vcpu)
 
 from minikvm.kinds import Strategy
 
 
-cdef inline int make_vcpu_request_v1(mk_ctx *c, mk_vcpu *v, uint32_t req, uint64_t *mask) except -1 nogil:
+cdef extern from *:
+    """
+    #if defined(__GNUC__) && defined(__OPTIMIZE__) /* with force, as kick.pxd does for the steps of the merged form */
+    static inline int __pyx_f_7minikvm_10strategies_9v1_bitmap_steps(mk_ctx *, mk_vcpu *, uint32_t, uint64_t *)
+        __attribute__((always_inline));
+    static int __pyx_f_7minikvm_10strategies_9v1_bitmap_steps_watched(mk_ctx *, mk_vcpu *, uint32_t, uint64_t *)
+        __attribute__((noinline));
+    #endif
+    """
+
+
+cdef inline int steps(mk_ctx *c, mk_vcpu *v, uint32_t req, uint64_t *mask) except -1 nogil:
     """The helper of the first version. Looks the current pCPU up by itself, though its caller has preemption off already."""
     cdef int32_t cpu = -1
     cdef int32_t me
@@ -29,18 +40,43 @@ cdef inline int make_vcpu_request_v1(mk_ctx *c, mk_vcpu *v, uint32_t req, uint64
     return put_cpu(c)
 
 
+cdef int steps_watched(mk_ctx *c, mk_vcpu *v, uint32_t req, uint64_t *mask) except -1 nogil:
+    """The same out of line, for worlds and observers: as make_vcpu_request() does it."""
+    return steps(c, v, req, mask)
+
+
+cdef inline int make_vcpu_request_v1(mk_ctx *c, mk_vcpu *v, uint32_t req, uint64_t *mask) except -1 nogil:
+    return steps(c, v, req, mask) if mk_is_bare(c) else steps_watched(c, v, req, mask)
+
+
 cdef int dispatch(mk_ctx *c, const mk_strategy *s, uint32_t req, const uint64_t *targets) except -1 nogil:
-    cdef target_walk t
-    cdef mk_vcpu *v
+    cdef mk_vcpu *vcpus = c.vm.vcpus
+    cdef uint32_t n = c.vm.nr_vcpus
+    cdef uint32_t words = c.vm.vcpu_words
+    cdef uint32_t w = 0
+    cdef uint32_t i
+    cdef uint64_t word
+    cdef uint64_t visited = 0
     cdef uint64_t *mask = NULL
     cdef int called
     zalloc_cpumask(c, &mask)
     get_cpu(c)  # so that put_cpu() in the helper never gives the pCPU up in the middle of the walk
-    t = begin_targets(c, targets)
-    v = next_target(c, &t)
-    while v is not NULL:
-        make_vcpu_request_v1(c, v, req, mask)
-        v = next_target(c, &t)
+    while True:
+        while w < words and targets != NULL and targets[w] == 0:
+            w += 1
+        if w == words:
+            break
+        word = ~(<uint64_t>0) if targets == NULL else targets[w]
+        while word:
+            i = w * 64 + ctz64(word)
+            word &= word - 1
+            if i >= n:
+                break
+            visited += 1
+            if vcpus[i].id != MK_NO_VCPU:
+                make_vcpu_request_v1(c, &vcpus[i], req, mask)
+        w += 1
+    c.visited += visited
     called = kick_many(c, mask, (req & MK_REQ_WAIT) != 0)
     put_cpu(c)
     return called
