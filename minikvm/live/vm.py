@@ -274,7 +274,7 @@ class VM:
 
     def _finish(self, ended: str) -> None:
         """Judge what can only be judged at the end, stop, and make the report. A violation outranks a good end."""
-        if self._built is None or self._report is not None and self._ran and not self._threads:
+        if self._built is None or (self._report is not None and self._ran and not self._threads):
             return
         core = self._core
         fine = ended in ("finished", "duration") and not self._errors
@@ -304,7 +304,7 @@ class VM:
         while True:
             before = core.handlings()
             result = read()
-            if before is not None and core.handlings() == before or time.monotonic() >= end:
+            if (before is not None and core.handlings() == before) or time.monotonic() >= end:
                 return result
 
     def _make_report(self, ended: str) -> RunReport:
