@@ -11,7 +11,7 @@ from datetime import datetime, timezone
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from minikvm.core.requests import KVM_REQUEST_WAIT, Request
+from minikvm.core.requests import KVM_REQUEST_NO_WAKEUP, KVM_REQUEST_WAIT, Request
 from minikvm.core.vcpu import Mode
 from minikvm.live.build import Built, Thread, build, kind_of
 from minikvm.live.figures import RunReport, dump_of, report_of
@@ -145,17 +145,28 @@ class VM:
             self._core.run(thread.number, thread.what)
         except BaseException as error:
             self._errors.append((thread.name, error))
+            self._stop()
+
+    def _stop(self) -> None:
+        """End every wait in the VM.
+
+        A back end that raises when it is to ring cannot prevent it: who is not rung looks again at its next beat.
+        """
+        try:
             self._core.stop()
+        except Exception as error:
+            if not self._errors:
+                self._errors.append(("stopping", error))
 
     def _end_threads(self) -> None:
         if self._built is None:
             return
-        self._core.stop()
+        self._stop()
         end = time.monotonic() + JOIN_S
         for thread in self._threads:
             while thread.is_alive() and time.monotonic() < end:
                 thread.join(0.2)
-                self._core.stop()
+                self._stop()
         stuck = [thread.name for thread in self._threads if thread.is_alive()]
         if stuck:
             raise VMError(f"threads that did not end within {JOIN_S:.0f} s: {', '.join(stuck)}")
@@ -190,12 +201,14 @@ class VM:
         if known not in self._built.kinds[kind_of(known)]:
             self._built.kinds[kind_of(known)].append(known)
         self._report = None
+        if not known.flags & KVM_REQUEST_NO_WAKEUP:
+            core.add_wake_mask(known.bit)
         core.set_call(known.value, kind_of(known), chosen, bool(known.flags & KVM_REQUEST_WAIT), known.gate)
         try:
             core.call(pcpu)
         except Exception as error:
             self._errors.append(("python", error))
-            core.stop()
+            self._stop()
         self._raise_plugin_error()
 
     # ---- the workload ----
@@ -352,8 +365,10 @@ class VM:
             pending = sum(vcpu.requests >> kind & 1 for vcpu in core.table)
             checked["P8"] += 1
             if n["made"] != n["handled"] + n["coalesced"] + n["cleared"] + pending:
-                found.append(("P8", None, f"{requests[0].name}: {n['made']} requests were made, but {n['handled']} handled + {n['coalesced']} coalesced + "
-                          f"{n['cleared']} cleared by the requester + {pending} pending = {n['handled'] + n['coalesced'] + n['cleared'] + pending}"))
+                ended = n["handled"] + n["coalesced"] + n["cleared"] + pending
+                found.append((
+                    "P8", None, f"{requests[0].name}: {n['made']} requests were made, but {n['handled']} handled + {n['coalesced']} coalesced + "
+                    f"{n['cleared']} cleared by the requester + {pending} pending = {ended}"))
             if requests[0].gate or requests[0].sticky or n["deferred"] or n["aborted_calls"] or core.nr_found:
                 continue  # where a call missed a target, its payload was written and no bit followed
             for idx in self._built.vcpus:
@@ -362,8 +377,9 @@ class VM:
                     continue
                 checked["P6"] += 1
                 if seen != made:
-                    found.append(("P6", idx, f"vCPU {idx} handled {requests[0].name} with payload {seen}, though payload {made} was written before "
-                                  "the bit was set"))
+                    found.append((
+                        "P6", idx, f"vCPU {idx} handled {requests[0].name} with payload {seen}, though payload {made} was written "
+                        "before the bit was set"))
         return {name: (checked[name], sum(prop == name for prop, _, _ in found)) for name in checked}, found
 
     def _add(self, prop: str, vcpu: int | None, sentence: str, at_ns: int | None = None) -> None:
