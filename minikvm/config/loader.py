@@ -79,7 +79,7 @@ def error_at(config: VMConfig, path: Path, expected: str, hint: str = "") -> Con
     doc = _DOCUMENTS.get(id(config))
     value: Any = as_data(config)
     for part in path:
-        if not isinstance(value, dict | list):  # a plugin without options is its bare name
+        if isinstance(value, str):  # a plugin without options is its bare name
             break
         value = value[part]
     shown = shorten(value if isinstance(value, str) else repr(value))

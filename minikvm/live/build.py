@@ -138,7 +138,7 @@ def ns(us: float) -> int:
 
 
 def build(config: VMConfig, manager: Manager) -> Built:
-    """Everything but the running threads. Raises PluginError, and ConfigError, also where mask-alloc-failure takes the kick masks' memory."""
+    """Everything but the running threads. Raises PluginError and ConfigError."""
     registry = registry_of(config, manager)
     topology = topology_of(config)
     holes = holes_of(config.vm)

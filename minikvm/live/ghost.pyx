@@ -14,8 +14,9 @@ from minikvm.core.kick cimport get_vcpu, mode_needs_ipi
 from minikvm.core.world cimport (
     MK_ACQUIRE, MK_ADD, MK_AND, MK_CMPXCHG, MK_EV_BLOCKED, MK_EV_CLEARED, MK_EV_CONSUMED, MK_EV_CONSUME_BEGIN, MK_EV_CONSUME_END,
     MK_EV_DEFERRED, MK_EV_ENTRY_ABORT, MK_EV_ENTRY_BEGIN, MK_EV_ENTRY_COMMIT, MK_EV_ENTRY_END, MK_EV_MADE, MK_EV_MASKED, MK_EV_MODE,
-    MK_EV_SENDING, MK_EV_WALK_BEGIN, MK_EV_WALK_END, MK_EV_WOKE, MK_EXITING_GUEST_MODE, MK_OR, MK_RELAXED, MK_RELEASE, MK_REQ_NO_ACTION, MK_REQ_NO_WAKEUP,
-    MK_SEQ_CST, MK_SMP_MB, mk_bare_fence, mk_bare_load32, mk_bare_load64, mk_bare_rmw32, mk_bare_rmw64, mk_bare_store32, mk_bare_store64,
+    MK_EV_SENDING, MK_EV_WALK_BEGIN, MK_EV_WALK_END, MK_EV_WOKE, MK_EXITING_GUEST_MODE, MK_OR, MK_RELAXED, MK_RELEASE,
+    MK_REQ_NO_ACTION, MK_REQ_NO_WAKEUP, MK_SEQ_CST, MK_SMP_MB, mk_bare_fence, mk_bare_load32, mk_bare_load64, mk_bare_rmw32, mk_bare_rmw64,
+    mk_bare_store32, mk_bare_store64,
     mk_ctx, mk_observer, mk_random, mk_vcpu)
 from minikvm.live.os cimport os_now, sched_yield
 from minikvm.live.state cimport (

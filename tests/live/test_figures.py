@@ -42,7 +42,7 @@ def test_every_request_made_is_handled_coalesced_cleared_or_pending(run, section
     for row in report["requests"]:
         made = row["bits_set"] + row["coalesced"]
         assert made == row["handled"] + row["coalesced"] + row["cleared"] + row["pending"], row
-        assert made == row["targets"], row
+        assert made + row["deferred"] == row["targets"], row  # deferred-flush marks a descheduled vCPU instead
         assert row["latency_ns"]["call"]["count"] == row["calls"], row
         assert row["latency_ns"]["handling"]["count"] <= row["handled"], row
     made_calls = sum(one["count"] for one in sections["workload"])

@@ -1,8 +1,8 @@
 """The watchdog on a core that a test moves by hand: what it takes to become a violation."""
 
 import pytest
-from minikvm.live.core import WHERE
 
+from minikvm.live.core import WHERE
 from minikvm.live.watchdog import ABORTS_SUSPECT, Watchdog
 
 SUSPECT_NS = 100

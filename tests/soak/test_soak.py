@@ -96,7 +96,8 @@ def test_ten_million_requests_under_chaos_break_nothing_and_leave_nothing(capsys
     first, last = flat(rss)
     with capsys.disabled():
         print(f"\nsoak: {made:,} requests in {calls_made:,} calls, {seed} VMs, 0 violations; "
-              f"RSS {first / 1024:.1f} -> {last / 1024:.1f} MiB, {tasks[-1]} threads; injected: {', '.join(f'{n} {c:,}' for n, c in injected.items())}")
+              f"RSS {first / 1024:.1f} -> {last / 1024:.1f} MiB, {tasks[-1]} threads; "
+              f"injected: {', '.join(f'{n} {c:,}' for n, c in injected.items())}")
     assert set(tasks) == {tasks[0]}, f"threads grew: {tasks}"
     assert last - first < MARGIN_KIB, f"RSS grew from {first:.0f} to {last:.0f} KiB"
     assert all(injected.values()), f"an injector never struck: {injected}"
