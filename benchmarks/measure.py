@@ -58,6 +58,7 @@ def compare(
     while True:
         pairs += in_turns(ours, reference, rounds)
         ratio = statistics.median(b / a if at_least else a / b for a, b in pairs)
-        row = Row(group, what, statistics.median(a for a, _ in pairs), statistics.median(b for _, b in pairs), ratio, bound, at_least, len(pairs))
+        row = Row(group, what, statistics.median(a for a, _ in pairs), statistics.median(b for _, b in pairs), ratio, bound, at_least,
+                  len(pairs))
         if row.met or len(pairs) >= rounds * most:
             return row

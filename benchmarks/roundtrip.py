@@ -85,7 +85,8 @@ class RoundTrips:
         loop, strategy = (pointer(capsules[0], "loop"), pointer(capsules[1], "strategy")) if whole else (None, None)
         lib.live_open(self.cpus[1], loop, strategy, request.value)
         core = LiveCore(
-            VcpuTable(1, 2), strategy=capsule(address_of(lib, "live_strategy"), "strategy"), loop=capsule(address_of(lib, "live_loop"), "loop"),
+            VcpuTable(1, 2), strategy=capsule(address_of(lib, "live_strategy"), "strategy"),
+            loop=capsule(address_of(lib, "live_loop"), "loop"),
             backend=backend.native(), engine=capsule(address_of(lib, "live_engine"), "engine"), injectors=[], spin=primitive.spin,
             used=[SENDER, RECEIVER], max_threads=2, max_lines=1, guest=(0, 0.0, 0.0, 0, 0.0, 0, 0.0), migrate=0.0, slice_ns=2_000_000,
             late_ns=0, wire=False, seed=1,
@@ -119,7 +120,8 @@ class RoundTrips:
                     os.sched_setaffinity(0, {self.cpus[0]})
                     try:
                         if whole:
-                            yield compare("whole call", f"{primitive.name}: upstream, x86 and all checks", live, hand, rounds=max(5, rounds // 3))
+                            yield compare("whole call", f"{primitive.name}: upstream, x86 and all checks", live, hand,
+                                          rounds=max(5, rounds // 3))
                         else:
                             yield compare("round trip", primitive.name, live, hand, rounds=rounds, bound=BOUND)
                     finally:

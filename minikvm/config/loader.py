@@ -79,6 +79,8 @@ def error_at(config: VMConfig, path: Path, expected: str, hint: str = "") -> Con
     doc = _DOCUMENTS.get(id(config))
     value: Any = as_data(config)
     for part in path:
+        if isinstance(value, str):  # a plugin without options is its bare name
+            break
         value = value[part]
     shown = shorten(value if isinstance(value, str) else repr(value))
     if doc is None:

@@ -9,9 +9,10 @@ from libc.string cimport memset
 from minikvm.core.bits cimport ctz64
 from minikvm.core.requests cimport make_request
 from minikvm.core.world cimport (
-    MK_CMPXCHG, MK_EV_MASKED, MK_EV_MODE, MK_EV_SENDING, MK_EV_WOKE, MK_EXITING_GUEST_MODE, MK_FAIL, MK_FULL, MK_IN_GUEST_MODE, MK_MB_BEFORE_ATOMIC, MK_NO_VCPU,
-    MK_OUTSIDE_GUEST_MODE, MK_PT_IPI_AWAIT, MK_PT_KICK_ALLOC, MK_PT_KICK_CPU_READ, MK_PT_KICK_MODE, MK_PT_KICK_WAKE, MK_RELAXED, MK_REQ_NO_ACTION, MK_REQ_NO_WAKEUP,
-    MK_REQ_WAIT, MK_SMP_MB, mk_ctx, mk_fence, mk_is_bare, mk_load32, mk_note, mk_point, mk_rmw32, mk_vcpu, mk_vm)
+    MK_CMPXCHG, MK_EV_MASKED, MK_EV_MODE, MK_EV_SENDING, MK_EV_WOKE, MK_EXITING_GUEST_MODE, MK_FAIL, MK_FULL, MK_IN_GUEST_MODE,
+    MK_MB_BEFORE_ATOMIC, MK_NO_VCPU, MK_OUTSIDE_GUEST_MODE, MK_PT_IPI_AWAIT, MK_PT_KICK_ALLOC, MK_PT_KICK_CPU_READ, MK_PT_KICK_MODE,
+    MK_PT_KICK_WAKE, MK_RELAXED, MK_REQ_NO_ACTION, MK_REQ_NO_WAKEUP, MK_REQ_WAIT, MK_SMP_MB, mk_assume_bare, mk_ctx, mk_fence,
+    mk_is_bare, mk_load32, mk_note, mk_point, mk_rmw32, mk_vcpu, mk_vm)
 
 
 cdef extern from *:
@@ -26,9 +27,14 @@ cdef extern from *:
         __attribute__((always_inline));
     static inline int __pyx_f_7minikvm_4core_4kick_vcpu_request_steps(mk_ctx *, mk_vcpu *, uint32_t, uint64_t *, int32_t)
         __attribute__((always_inline));
+    static inline int __pyx_f_7minikvm_4core_4kick_request_each(mk_ctx *, uint32_t, const uint64_t *, uint64_t *, int32_t, int)
+        __attribute__((always_inline));
+    static inline int __pyx_f_7minikvm_4core_4kick_request_all(mk_ctx *, uint32_t, uint64_t *, int32_t, int)
+        __attribute__((always_inline));
     static inline int __pyx_f_7minikvm_4core_4kick_kick_many(mk_ctx *, const uint64_t *, int) __attribute__((always_inline));
     static inline int __pyx_f_7minikvm_4core_4kick_wake_up(mk_ctx *, mk_vcpu *) __attribute__((always_inline));
-    static inline int __pyx_f_7minikvm_4core_4kick_mask_cpu(mk_ctx *, mk_vcpu *, int32_t, int32_t, uint64_t *) __attribute__((always_inline));
+    static inline int __pyx_f_7minikvm_4core_4kick_mask_cpu(mk_ctx *, mk_vcpu *, int32_t, int32_t, uint64_t *)
+        __attribute__((always_inline));
     static inline int __pyx_f_7minikvm_4core_4kick_needs_ipi(mk_ctx *, mk_vcpu *, uint32_t) __attribute__((always_inline));
     static inline int __pyx_f_7minikvm_4core_8requests_make_request(mk_ctx *, uint32_t, mk_vcpu *) __attribute__((always_inline));
     #endif
@@ -158,7 +164,7 @@ cdef inline int send_call(mk_ctx *c, const uint64_t *mask, bint wait) except -1 
 
 
 cdef inline int kick_many(mk_ctx *c, const uint64_t *mask, bint wait) except -1 nogil:
-    """kvm_kick_many_cpus(): NULL is every online pCPU (the mask's allocation failed), an empty mask sends nothing. 1 when IPIs were sent."""
+    """kvm_kick_many_cpus(): NULL is every online pCPU (no memory for a mask), an empty mask sends nothing. 1 when IPIs were sent."""
     cdef uint32_t i
     cdef uint64_t any = 0
     if mask == NULL:
@@ -184,8 +190,8 @@ cdef inline int zalloc_cpumask(mk_ctx *c, uint64_t **mask) except -1 nogil:
     return 1
 
 
-cdef inline int make_vcpus_request_mask(mk_ctx *c, uint32_t req, const uint64_t *targets) except -1 nogil:
-    """kvm_make_vcpus_request_mask(): walk the set bits. 1 when an IPI was sent."""
+cdef inline int request_each(mk_ctx *c, uint32_t req, const uint64_t *targets, uint64_t *mask, int32_t me, bint bare) except -1 nogil:
+    """The steps for each target. *bare* is a constant, and true only behind mk_is_bare(): then no step asks for a world."""
     # The table does not move or grow: read once, or the atomic operations make the compiler read it again for each target.
     cdef mk_vcpu *vcpus = c.vm.vcpus
     cdef uint32_t n = c.vm.nr_vcpus
@@ -194,9 +200,6 @@ cdef inline int make_vcpus_request_mask(mk_ctx *c, uint32_t req, const uint64_t 
     cdef uint64_t visited = 0
     cdef uint32_t w = 0
     cdef uint32_t idx
-    cdef int32_t me = get_cpu(c)
-    cdef uint64_t *mask = kick_mask(c)
-    cdef int called
     while True:
         while w < words and targets[w] == 0:  # a loop of its own, in registers: most words of a sparse mask are empty
             w += 1
@@ -208,9 +211,40 @@ cdef inline int make_vcpus_request_mask(mk_ctx *c, uint32_t req, const uint64_t 
             word &= word - 1
             visited += 1
             if idx < n and vcpus[idx].id != MK_NO_VCPU:
-                make_vcpu_request(c, &vcpus[idx], req, mask, me)
+                if bare:
+                    mk_assume_bare(c)
+                vcpu_request_steps(c, &vcpus[idx], req, mask, me)
         w += 1
     c.visited += visited
+    return 0
+
+
+cdef inline int request_all(mk_ctx *c, uint32_t req, uint64_t *mask, int32_t me, bint bare) except -1 nogil:
+    """The same for every vCPU of the table."""
+    cdef mk_vcpu *v = c.vm.vcpus
+    cdef mk_vcpu *end = v + c.vm.nr_vcpus
+    c.visited += c.vm.nr_vcpus
+    while v < end:
+        if v.id != MK_NO_VCPU:
+            if bare:
+                mk_assume_bare(c)
+            vcpu_request_steps(c, v, req, mask, me)
+        v += 1
+    return 0
+
+
+cdef int request_watched(mk_ctx *c, uint32_t req, const uint64_t *targets, uint64_t *mask, int32_t me) except -1 nogil
+
+
+cdef inline int make_vcpus_request_mask(mk_ctx *c, uint32_t req, const uint64_t *targets) except -1 nogil:
+    """kvm_make_vcpus_request_mask(): walk the set bits. 1 when an IPI was sent."""
+    cdef int32_t me = get_cpu(c)
+    cdef uint64_t *mask = kick_mask(c)
+    cdef int called
+    if mk_is_bare(c):
+        request_each(c, req, targets, mask, me, True)
+    else:
+        request_watched(c, req, targets, mask, me)
     called = kick_many(c, mask, (req & MK_REQ_WAIT) != 0)
     put_cpu(c)
     return called
@@ -218,16 +252,13 @@ cdef inline int make_vcpus_request_mask(mk_ctx *c, uint32_t req, const uint64_t 
 
 cdef inline int make_all_cpus_request(mk_ctx *c, uint32_t req) except -1 nogil:
     """kvm_make_all_cpus_request(): every vCPU of the VM. 1 when an IPI was sent."""
-    cdef mk_vcpu *v = c.vm.vcpus
-    cdef mk_vcpu *end = v + c.vm.nr_vcpus
     cdef int32_t me = get_cpu(c)
     cdef uint64_t *mask = kick_mask(c)
     cdef int called
-    c.visited += c.vm.nr_vcpus
-    while v < end:
-        if v.id != MK_NO_VCPU:
-            make_vcpu_request(c, v, req, mask, me)
-        v += 1
+    if mk_is_bare(c):
+        request_all(c, req, mask, me, True)
+    else:
+        request_watched(c, req, NULL, mask, me)
     called = kick_many(c, mask, (req & MK_REQ_WAIT) != 0)
     put_cpu(c)
     return called

@@ -6,6 +6,13 @@ cdef int make_vcpu_request_watched(mk_ctx *c, mk_vcpu *v, uint32_t req, uint64_t
     return vcpu_request_steps(c, v, req, mask, me)
 
 
+cdef int request_watched(mk_ctx *c, uint32_t req, const uint64_t *targets, uint64_t *mask, int32_t me) except -1 nogil:
+    """The walks of the calls, where a world or an observer wants to hear of each step."""
+    if targets == NULL:
+        return request_all(c, req, mask, me, False)
+    return request_each(c, req, targets, mask, me, False)
+
+
 cdef int kick(mk_ctx *c, mk_vcpu *v) except -1 nogil:
     """kvm_vcpu_kick(): wake it or make it leave the guest, without a promise when (R21). 1 woken, 2 sent a reschedule IPI, 0 nothing."""
     cdef uint32_t mode = 0

@@ -84,7 +84,7 @@ def spins(config: VMConfig, backend: Any) -> bool:
         other = "spin" if work == "sleep" else "sleep"
         hint = f"use guest.work: {other}, or another back end" if f"interrupts-{other}" in can else "use another back end"
         verb = "sleeps" if work == "sleep" else "spins"
-        raise error_at(config, ("guest", "work"), f"work that the back end {backend.name} can interrupt: not a guest that {verb}", hint)
+        raise error_at(config, ("guest", "work"), f"work to suit the back end: {backend.name} cannot interrupt a guest that {verb}", hint)
     return work == "spin"
 
 
@@ -138,7 +138,7 @@ def ns(us: float) -> int:
 
 
 def build(config: VMConfig, manager: Manager) -> Built:
-    """Everything but the running threads. Raises PluginError, and ConfigError, also where mask-alloc-failure takes the kick masks' memory."""
+    """Everything but the running threads. Raises PluginError and ConfigError."""
     registry = registry_of(config, manager)
     topology = topology_of(config)
     holes = holes_of(config.vm)

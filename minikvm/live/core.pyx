@@ -97,7 +97,7 @@ cdef class LiveCore(LiveMemory):
                 bits = mk_bare_load64(&t.c.vcpu.requests, MK_ACQUIRE) & ~kept
                 if mk_bare_load32(&t.handling, MK_ACQUIRE) & 1:
                     return False
-                if bits and (mk_bare_load32(&t.where, MK_RELAXED) != W_BLOCKED or bits & self.l.vm.wake_mask):
+                if bits and (mk_bare_load32(&t.where, MK_RELAXED) != W_BLOCKED or bits & mk_bare_load64(&t.wake_owed, MK_RELAXED)):
                     return False
         return True
 
@@ -194,7 +194,6 @@ cdef class LiveCore(LiveMemory):
 
     def injected(self):
         """How often each injector acted."""
-        cdef unsigned i
         return [mk_bare_load64(&injector_from(capsule).injected, MK_RELAXED) for capsule in self.injector_objects]
 
     def found(self):
@@ -265,9 +264,9 @@ cdef class LiveCore(LiveMemory):
         pcpu = self.pcpu_of(number)
         return pcpu is not None and bool(mk_bare_load32(&slot_of(&self.l, pcpu).pending, MK_RELAXED) & P_IRQS)
 
-    @property
-    def wake_mask(self):
-        return self.l.vm.wake_mask
+    def wake_owed(self, unsigned number):
+        """Request bits that some call made for this vCPU without NO_WAKEUP, and that it has not consumed: they are owed to a sleeper."""
+        return mk_bare_load64(&self.l.threads[number].wake_owed, MK_RELAXED)
 
     def silent_bits(self, unsigned number):
         """Request bits that nobody owes the guest: gates, which keep it out by themselves, and sticky ones it has seen."""

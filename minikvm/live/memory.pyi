@@ -6,9 +6,9 @@ from minikvm.core.vcpu import VcpuTable
 class LiveMemory:
     table: VcpuTable
     def __init__(
-        self, table: VcpuTable, *, strategy: Any, loop: Any, backend: Any, engine: Any, injectors: Sequence[Any], spin: bool, used: Sequence[int],
-        max_threads: int, max_lines: int, guest: tuple[int, float, float, int, float, int, float], migrate: float, slice_ns: int, late_ns: int,
-        wire: bool, seed: int,
+        self, table: VcpuTable, *, strategy: Any, loop: Any, backend: Any, engine: Any, injectors: Sequence[Any], spin: bool,
+        used: Sequence[int], max_threads: int, max_lines: int, guest: tuple[int, float, float, int, float, int, float], migrate: float,
+        slice_ns: int, late_ns: int, wire: bool, seed: int,
     ) -> None: ...
     def open(self) -> None: ...
     def close(self) -> None: ...

@@ -86,7 +86,7 @@ class Watchdog:
                 yield Suspicion("P1", number, since, why)
         elif where == BLOCKED:
             self.checked["P3"] += 1
-            if requests & self.core.wake_mask:
+            if requests & self.core.wake_owed(number):
                 yield Suspicion("P3", number, since, "rests asleep although a request that must wake it was made")
         elif where in (AWAITS, LOCK):
             self.checked["P7"] += 1

@@ -4,7 +4,7 @@ from minikvm.core.kick cimport get_cpu, kick_many, mask_cpu, needs_ipi, put_cpu,
 from minikvm.core.native cimport strategy_capsule
 from minikvm.core.requests cimport make_request
 from minikvm.core.world cimport (
-    MK_ABI, MK_NO_VCPU, MK_PLAIN, MK_REQ_NO_ACTION, MK_REQ_NO_WAKEUP, MK_REQ_WAIT, mk_ctx, mk_is_bare, mk_strategy, mk_vcpu)
+    MK_ABI, MK_NO_VCPU, MK_PLAIN, MK_REQ_NO_ACTION, MK_REQ_NO_WAKEUP, MK_REQ_WAIT, mk_assume_bare, mk_ctx, mk_is_bare, mk_strategy, mk_vcpu)
 from minikvm.strategies._walk cimport next_linear
 
 from minikvm.kinds import Strategy
@@ -12,11 +12,10 @@ from minikvm.kinds import Strategy
 
 cdef extern from *:
     """
-    #if defined(__GNUC__) && defined(__OPTIMIZE__) /* with force, as kick.pxd does for the steps of the merged form */
-    static inline int __pyx_f_7minikvm_10strategies_6linear_steps(mk_ctx *, mk_vcpu *, uint32_t, uint64_t *, int32_t)
-        __attribute__((always_inline));
-    static int __pyx_f_7minikvm_10strategies_6linear_steps_watched(mk_ctx *, mk_vcpu *, uint32_t, uint64_t *, int32_t)
-        __attribute__((noinline));
+    #if defined(__GNUC__) && defined(__OPTIMIZE__) /* said with force, as in kick.pxd: the bare walk in place, the watched one out of it */
+    static inline int __pyx_f_7minikvm_10strategies_6linear_steps(mk_ctx *, mk_vcpu *, uint32_t, uint64_t *, int32_t) __attribute__((always_inline));
+    static inline int __pyx_f_7minikvm_10strategies_6linear_walk(mk_ctx *, uint32_t, const uint64_t *, uint64_t *, int32_t, int) __attribute__((always_inline));
+    static int __pyx_f_7minikvm_10strategies_6linear_walk_watched(mk_ctx *, uint32_t, const uint64_t *, uint64_t *, int32_t) __attribute__((noinline));
     #endif
     """
 
@@ -38,30 +37,38 @@ cdef inline int steps(mk_ctx *c, mk_vcpu *v, uint32_t req, uint64_t *mask, int32
     return 0
 
 
-cdef int steps_watched(mk_ctx *c, mk_vcpu *v, uint32_t req, uint64_t *mask, int32_t me) except -1 nogil:
-    """The same out of line, for worlds and observers: as make_vcpu_request() does it."""
-    return steps(c, v, req, mask, me)
+cdef inline int walk(mk_ctx *c, uint32_t req, const uint64_t *targets, uint64_t *mask, int32_t me, bint bare) except -1 nogil:
+    """The steps for each target. *bare* is a constant: see request_each() in kick.pxd."""
+    cdef mk_vcpu *vcpus = c.vm.vcpus
+    cdef size_t n = c.vm.nr_vcpus
+    cdef size_t i = 0
+    c.visited += n
+    while True:
+        i = next_linear(targets, i, n)
+        if i >= n:
+            return 0
+        if vcpus[i].id != MK_NO_VCPU:
+            if bare:
+                mk_assume_bare(c)
+            steps(c, &vcpus[i], req, mask, me)
+        i += 1
+
+
+cdef int walk_watched(mk_ctx *c, uint32_t req, const uint64_t *targets, uint64_t *mask, int32_t me) except -1 nogil:
+    """The same, where a world or an observer wants to hear of each step."""
+    return walk(c, req, targets, mask, me, False)
 
 
 cdef int dispatch(mk_ctx *c, const mk_strategy *s, uint32_t req, const uint64_t *targets) except -1 nogil:
-    cdef mk_vcpu *vcpus = c.vm.vcpus
-    cdef mk_vcpu *v
     cdef uint64_t *mask = NULL
-    cdef size_t n = c.vm.nr_vcpus
-    cdef size_t i = next_linear(targets, 0, n)
     cdef int32_t me
     cdef int called
     zalloc_cpumask(c, &mask)  # NULL where it failed: then everybody is kicked, and no mode is looked at
     me = get_cpu(c)
-    c.visited += n
-    while i < n:
-        v = &vcpus[i]
-        if v.id != MK_NO_VCPU:
-            if mk_is_bare(c):
-                steps(c, v, req, mask, me)
-            else:
-                steps_watched(c, v, req, mask, me)
-        i = next_linear(targets, i + 1, n)
+    if mk_is_bare(c) and mask != NULL:
+        walk(c, req, targets, mask, me, True)
+    else:
+        walk_watched(c, req, targets, mask, me)
     called = kick_many(c, mask, (req & MK_REQ_WAIT) != 0)
     put_cpu(c)
     return called

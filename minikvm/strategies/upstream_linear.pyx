@@ -1,25 +1,52 @@
 """The merged helper under the old walk: what does the set-bit walk alone bring?"""
 from libc.stdint cimport int32_t, uint32_t, uint64_t
-from minikvm.core.kick cimport get_cpu, kick_many, kick_mask, make_vcpu_request, put_cpu
+from minikvm.core.kick cimport get_cpu, kick_many, kick_mask, put_cpu, vcpu_request_steps
 from minikvm.core.native cimport strategy_capsule
-from minikvm.core.world cimport MK_ABI, MK_NO_VCPU, MK_REQ_WAIT, mk_ctx, mk_strategy, mk_vcpu
+from minikvm.core.world cimport MK_ABI, MK_NO_VCPU, MK_REQ_WAIT, mk_assume_bare, mk_ctx, mk_is_bare, mk_strategy, mk_vcpu
 from minikvm.strategies._walk cimport next_linear
 
 from minikvm.kinds import Strategy
 
 
-cdef int dispatch(mk_ctx *c, const mk_strategy *s, uint32_t req, const uint64_t *targets) except -1 nogil:
+cdef extern from *:
+    """
+    #if defined(__GNUC__) && defined(__OPTIMIZE__) /* said with force, as in kick.pxd: the bare walk in place, the watched one out of it */
+    static inline int __pyx_f_7minikvm_10strategies_15upstream_linear_walk(mk_ctx *, uint32_t, const uint64_t *, uint64_t *, int32_t, int) __attribute__((always_inline));
+    static int __pyx_f_7minikvm_10strategies_15upstream_linear_walk_watched(mk_ctx *, uint32_t, const uint64_t *, uint64_t *, int32_t) __attribute__((noinline));
+    #endif
+    """
+
+
+cdef inline int walk(mk_ctx *c, uint32_t req, const uint64_t *targets, uint64_t *mask, int32_t me, bint bare) except -1 nogil:
+    """The merged form's steps for each target. *bare* is a constant: see request_each() in kick.pxd."""
     cdef mk_vcpu *vcpus = c.vm.vcpus
     cdef size_t n = c.vm.nr_vcpus
-    cdef size_t i = next_linear(targets, 0, n)
+    cdef size_t i = 0
+    c.visited += n
+    while True:
+        i = next_linear(targets, i, n)
+        if i >= n:
+            return 0
+        if vcpus[i].id != MK_NO_VCPU:
+            if bare:
+                mk_assume_bare(c)
+            vcpu_request_steps(c, &vcpus[i], req, mask, me)
+        i += 1
+
+
+cdef int walk_watched(mk_ctx *c, uint32_t req, const uint64_t *targets, uint64_t *mask, int32_t me) except -1 nogil:
+    """The same, where a world or an observer wants to hear of each step."""
+    return walk(c, req, targets, mask, me, False)
+
+
+cdef int dispatch(mk_ctx *c, const mk_strategy *s, uint32_t req, const uint64_t *targets) except -1 nogil:
     cdef int32_t me = get_cpu(c)
     cdef uint64_t *mask = kick_mask(c)
     cdef int called
-    c.visited += n
-    while i < n:
-        if vcpus[i].id != MK_NO_VCPU:
-            make_vcpu_request(c, &vcpus[i], req, mask, me)
-        i = next_linear(targets, i + 1, n)
+    if mk_is_bare(c):
+        walk(c, req, targets, mask, me, True)
+    else:
+        walk_watched(c, req, targets, mask, me)
     called = kick_many(c, mask, (req & MK_REQ_WAIT) != 0)
     put_cpu(c)
     return called

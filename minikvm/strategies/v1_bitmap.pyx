@@ -5,18 +5,17 @@ from minikvm.core.kick cimport get_cpu, kick_many, mask_cpu, needs_ipi, put_cpu,
 from minikvm.core.native cimport strategy_capsule
 from minikvm.core.requests cimport make_request
 from minikvm.core.world cimport (
-    MK_ABI, MK_NO_VCPU, MK_PLAIN, MK_REQ_NO_ACTION, MK_REQ_NO_WAKEUP, MK_REQ_WAIT, mk_ctx, mk_is_bare, mk_strategy, mk_vcpu)
+    MK_ABI, MK_NO_VCPU, MK_PLAIN, MK_REQ_NO_ACTION, MK_REQ_NO_WAKEUP, MK_REQ_WAIT, mk_assume_bare, mk_ctx, mk_is_bare, mk_strategy, mk_vcpu)
 
 from minikvm.kinds import Strategy
 
 
 cdef extern from *:
     """
-    #if defined(__GNUC__) && defined(__OPTIMIZE__) /* with force, as kick.pxd does for the steps of the merged form */
-    static inline int __pyx_f_7minikvm_10strategies_9v1_bitmap_steps(mk_ctx *, mk_vcpu *, uint32_t, uint64_t *)
-        __attribute__((always_inline));
-    static int __pyx_f_7minikvm_10strategies_9v1_bitmap_steps_watched(mk_ctx *, mk_vcpu *, uint32_t, uint64_t *)
-        __attribute__((noinline));
+    #if defined(__GNUC__) && defined(__OPTIMIZE__) /* said with force, as in kick.pxd: the bare walk in place, the watched one out of it */
+    static inline int __pyx_f_7minikvm_10strategies_9v1_bitmap_steps(mk_ctx *, mk_vcpu *, uint32_t, uint64_t *) __attribute__((always_inline));
+    static inline int __pyx_f_7minikvm_10strategies_9v1_bitmap_walk(mk_ctx *, uint32_t, const uint64_t *, uint64_t *, int) __attribute__((always_inline));
+    static int __pyx_f_7minikvm_10strategies_9v1_bitmap_walk_watched(mk_ctx *, uint32_t, const uint64_t *, uint64_t *) __attribute__((noinline));
     #endif
     """
 
@@ -40,16 +39,8 @@ cdef inline int steps(mk_ctx *c, mk_vcpu *v, uint32_t req, uint64_t *mask) excep
     return put_cpu(c)
 
 
-cdef int steps_watched(mk_ctx *c, mk_vcpu *v, uint32_t req, uint64_t *mask) except -1 nogil:
-    """The same out of line, for worlds and observers: as make_vcpu_request() does it."""
-    return steps(c, v, req, mask)
-
-
-cdef inline int make_vcpu_request_v1(mk_ctx *c, mk_vcpu *v, uint32_t req, uint64_t *mask) except -1 nogil:
-    return steps(c, v, req, mask) if mk_is_bare(c) else steps_watched(c, v, req, mask)
-
-
-cdef int dispatch(mk_ctx *c, const mk_strategy *s, uint32_t req, const uint64_t *targets) except -1 nogil:
+cdef inline int walk(mk_ctx *c, uint32_t req, const uint64_t *targets, uint64_t *mask, bint bare) except -1 nogil:
+    """The steps for each target. *bare* is a constant: see request_each() in kick.pxd."""
     cdef mk_vcpu *vcpus = c.vm.vcpus
     cdef uint32_t n = c.vm.nr_vcpus
     cdef uint32_t words = c.vm.vcpu_words
@@ -57,10 +48,6 @@ cdef int dispatch(mk_ctx *c, const mk_strategy *s, uint32_t req, const uint64_t 
     cdef uint32_t i
     cdef uint64_t word
     cdef uint64_t visited = 0
-    cdef uint64_t *mask = NULL
-    cdef int called
-    zalloc_cpumask(c, &mask)
-    get_cpu(c)  # so that put_cpu() in the helper never gives the pCPU up in the middle of the walk
     while True:
         while w < words and targets != NULL and targets[w] == 0:
             w += 1
@@ -74,9 +61,28 @@ cdef int dispatch(mk_ctx *c, const mk_strategy *s, uint32_t req, const uint64_t 
                 break
             visited += 1
             if vcpus[i].id != MK_NO_VCPU:
-                make_vcpu_request_v1(c, &vcpus[i], req, mask)
+                if bare:
+                    mk_assume_bare(c)
+                steps(c, &vcpus[i], req, mask)
         w += 1
     c.visited += visited
+    return 0
+
+
+cdef int walk_watched(mk_ctx *c, uint32_t req, const uint64_t *targets, uint64_t *mask) except -1 nogil:
+    """The same, where a world or an observer wants to hear of each step."""
+    return walk(c, req, targets, mask, False)
+
+
+cdef int dispatch(mk_ctx *c, const mk_strategy *s, uint32_t req, const uint64_t *targets) except -1 nogil:
+    cdef uint64_t *mask = NULL
+    cdef int called
+    zalloc_cpumask(c, &mask)
+    get_cpu(c)  # so that put_cpu() in the helper never gives the pCPU up in the middle of the walk
+    if mk_is_bare(c) and mask != NULL:
+        walk(c, req, targets, mask, True)
+    else:
+        walk_watched(c, req, targets, mask)
     called = kick_many(c, mask, (req & MK_REQ_WAIT) != 0)
     put_cpu(c)
     return called

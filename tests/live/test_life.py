@@ -81,8 +81,10 @@ def minikvm_vm_started(vm):
     raise RuntimeError("the hook broke")
 '''
 BREAKS = {
-    "strategy": ({"strategy": "bad-strategy"}, "the strategy broke"), "injector": ({"injectors": [{"name": "bad-injector", "probability": 1}]}, "the injector broke"),
-    "backend": ({"backend": "bad-backend"}, "the back end broke"), "loop": ({"loop": "bad-loop"}, "the loop broke"),
+    "strategy": ({"strategy": "bad-strategy"}, "the strategy broke"),
+    "injector": ({"injectors": [{"name": "bad-injector", "probability": 1}]}, "the injector broke"),
+    "backend": ({"backend": "bad-backend"}, "the back end broke"),
+    "loop": ({"loop": "bad-loop"}, "the loop broke"),
 }
 
 
@@ -204,7 +206,8 @@ def test_a_run_whose_calls_are_made_ends_before_its_duration(run):
                          ids=["short", "forever", "asleep"])
 def test_a_call_due_long_after_the_duration_does_not_keep_the_vm(run, initiator, guest):
     begun = time.monotonic()
-    report = run(workload=[{"request": "EVENT", "targets": "all", "from": initiator, "every": "60s", "count": 5}], duration="200ms", guest=guest)
+    line = {"request": "EVENT", "targets": "all", "from": initiator, "every": "60s", "count": 5}
+    report = run(workload=[line], duration="200ms", guest=guest)
     assert report["ended"] == "duration"
     assert time.monotonic() - begun < 15, "the VM waited for a call that was due after 60 s (or for the drain's limit of 30 s)"
 
@@ -243,7 +246,7 @@ def test_there_is_no_report_before_the_start_and_one_after_the_end(config, manag
 
 def test_an_exception_in_the_with_block_passes_through_and_ends_every_thread(config, manager):
     with pytest.raises(ZeroDivisionError), VM(config(), manager):
-        1 / 0
+        raise ZeroDivisionError
     assert [t.name for t in threading.enumerate() if t.name.startswith("vcpu")] == []
 
 
@@ -256,7 +259,8 @@ def test_a_strategy_that_needs_what_the_back_end_lacks_is_a_configuration_error(
 
 @pytest.mark.parametrize(("backend", "work"), [("futex", "spin"), ("eventfd", "spin"), ("spin", "sleep"), ("membarrier", "sleep")])
 def test_work_that_the_back_end_cannot_interrupt_is_a_configuration_error(config, manager, backend, work):
-    with pytest.raises(ConfigError, match=f"cannot interrupt a guest that {work}s"), VM(config(backend=backend, guest={"work": work}), manager):
+    vm = VM(config(backend=backend, guest={"work": work}), manager)
+    with pytest.raises(ConfigError, match=f"not a guest that {work}s"), vm:
         pass
 
 

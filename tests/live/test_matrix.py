@@ -7,7 +7,6 @@ import os
 
 import pytest
 
-from minikvm import VM
 from minikvm.plugins import Manager
 
 pytestmark = pytest.mark.matrix

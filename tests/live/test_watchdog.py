@@ -14,7 +14,6 @@ BIT = 1 << 9
 class Core:
     """What the watchdog reads of a LiveCore, for threads 0 (a vCPU) and 1 (who holds the slot that thread 0 waits for)."""
 
-    wake_mask = BIT
     in_flight = 0
 
     def __init__(self):
@@ -28,13 +27,19 @@ class Core:
         return self.time
 
     def quick_scan(self):
-        return [(0, self.where, self.since, self.beats[0], self.phase, self.requests, self.aborts), (1, HOST, 0, self.beats[1], OUTSIDE, 0, 0)]
+        return [
+            (0, self.where, self.since, self.beats[0], self.phase, self.requests, self.aborts),
+            (1, HOST, 0, self.beats[1], OUTSIDE, 0, 0),
+        ]
 
     def pause(self, on):
         self.pauses.append(on)
 
     def silent_bits(self, _number):
         return 0
+
+    def wake_owed(self, _number):
+        return BIT
 
     def irq_pending(self, _number):
         return self.pending

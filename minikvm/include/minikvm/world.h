@@ -112,7 +112,7 @@ MK_INLINE double mk_random_unit(mk_ctx *c)
 
 /*
  * A context's world and observer are what they were when its thread started: a call never sees them change. The compiler cannot know,
- * since an atomic operation may change any memory. Said after each bare one, it asks for the world once a target instead of at every step.
+ * since an atomic operation may change any memory. Said after each bare one, it asks for the world once instead of at every step.
  */
 #define MK_STILL_BARE(c, seen) \
 	do { \
@@ -120,10 +120,17 @@ MK_INLINE double mk_random_unit(mk_ctx *c)
 			__builtin_unreachable(); \
 	} while (0)
 
-/* Neither a world nor an observer: then every operation is the bare one, and behind this test the compiler knows it for all of a step. */
+/* Neither a world nor an observer: then every operation is the bare one, and behind this test the compiler knows it. */
 MK_INLINE int mk_is_bare(const mk_ctx *c)
 {
 	return mk_likely(c->world == NULL && c->observer == NULL);
+}
+
+/* For a loop that is entered only behind mk_is_bare(). */
+MK_INLINE void mk_assume_bare(const mk_ctx *c)
+{
+	if (c->world != NULL || c->observer != NULL)
+		__builtin_unreachable();
 }
 
 MK_INLINE int mk_load32(mk_ctx *c, const mk_atomic32 *p, int order, const char *name, uint32_t *value)
