@@ -11,8 +11,8 @@ from minikvm.core.requests cimport make_request
 from minikvm.core.world cimport (
     MK_CMPXCHG, MK_EV_MASKED, MK_EV_MODE, MK_EV_SENDING, MK_EV_WOKE, MK_EXITING_GUEST_MODE, MK_FAIL, MK_FULL, MK_IN_GUEST_MODE,
     MK_MB_BEFORE_ATOMIC, MK_NO_VCPU, MK_OUTSIDE_GUEST_MODE, MK_PT_IPI_AWAIT, MK_PT_KICK_ALLOC, MK_PT_KICK_CPU_READ, MK_PT_KICK_MODE,
-    MK_PT_KICK_WAKE, MK_RELAXED, MK_REQ_NO_ACTION, MK_REQ_NO_WAKEUP, MK_REQ_WAIT, MK_SMP_MB, mk_assume_bare, mk_ctx, mk_fence,
-    mk_is_bare, mk_load32, mk_note, mk_point, mk_rmw32, mk_vcpu, mk_vm)
+    MK_PT_KICK_WAKE, MK_RELAXED, MK_REQ_NO_ACTION, MK_REQ_NO_WAKEUP, MK_REQ_WAIT, MK_SMP_MB, mk_ctx, mk_fence, mk_is_bare, mk_load32,
+    mk_nobody, mk_note, mk_point, mk_rmw32, mk_vcpu, mk_vm)
 
 
 cdef extern from *:
@@ -25,14 +25,14 @@ cdef extern from *:
     #if defined(__GNUC__) && defined(__OPTIMIZE__)
     static inline int __pyx_f_7minikvm_4core_4kick_make_vcpu_request(mk_ctx *, mk_vcpu *, uint32_t, uint64_t *, int32_t)
         __attribute__((always_inline));
-    static inline int __pyx_f_7minikvm_4core_4kick_vcpu_request_steps(mk_ctx *, mk_vcpu *, uint32_t, uint64_t *, int32_t)
+    static inline int __pyx_f_7minikvm_4core_4kick_vcpu_request_steps(mk_ctx *, mk_ctx *, mk_vcpu *, uint32_t, uint64_t *, int32_t)
         __attribute__((always_inline));
-    static inline int __pyx_f_7minikvm_4core_4kick_request_each(mk_ctx *, uint32_t, const uint64_t *, uint64_t *, int32_t, int)
+    static inline int __pyx_f_7minikvm_4core_4kick_request_each(mk_ctx *, mk_ctx *, uint32_t, const uint64_t *, uint64_t *, int32_t)
         __attribute__((always_inline));
-    static inline int __pyx_f_7minikvm_4core_4kick_request_all(mk_ctx *, uint32_t, uint64_t *, int32_t, int)
+    static inline int __pyx_f_7minikvm_4core_4kick_request_all(mk_ctx *, mk_ctx *, uint32_t, uint64_t *, int32_t)
         __attribute__((always_inline));
     static inline int __pyx_f_7minikvm_4core_4kick_kick_many(mk_ctx *, const uint64_t *, int) __attribute__((always_inline));
-    static inline int __pyx_f_7minikvm_4core_4kick_wake_up(mk_ctx *, mk_vcpu *) __attribute__((always_inline));
+    static inline int __pyx_f_7minikvm_4core_4kick_wake_up_step(mk_ctx *, mk_ctx *, mk_vcpu *) __attribute__((always_inline));
     static inline int __pyx_f_7minikvm_4core_4kick_mask_cpu(mk_ctx *, mk_vcpu *, int32_t, int32_t, uint64_t *)
         __attribute__((always_inline));
     static inline int __pyx_f_7minikvm_4core_4kick_needs_ipi(mk_ctx *, mk_vcpu *, uint32_t) __attribute__((always_inline));
@@ -48,22 +48,27 @@ cdef inline mk_vcpu *get_vcpu(mk_vm *vm, uint32_t idx) noexcept nogil:
     return &vm.vcpus[idx]
 
 
-cdef inline int wake_up(mk_ctx *c, mk_vcpu *v) except -1 nogil:
-    """kvm_vcpu_wake_up(): 1 when the vCPU was asleep and this call woke it, else 0."""
+cdef inline int wake_up_step(mk_ctx *c, mk_ctx *o, mk_vcpu *v) except -1 nogil:
+    """wake_up(), whose operations are done by *o*: the context, or mk_nobody where nobody watches it."""
     cdef uint32_t waiting = 0
-    mk_point(c, MK_PT_KICK_WAKE, v)
+    mk_point(o, MK_PT_KICK_WAKE, v)
     # rcuwait_wake_up()'s barrier. Pairs with the one in vcpu_block() between publishing the sleeper and testing its condition:
     # either this load sees the sleeper, or the sleeper's test sees what was written before this call.
-    mk_fence(c, MK_SMP_MB, b"wake_up")
-    mk_load32(c, &v.wait, MK_RELAXED, b"vcpu.wait", &waiting)
+    mk_fence(o, MK_SMP_MB, b"wake_up")
+    mk_load32(o, &v.wait, MK_RELAXED, b"vcpu.wait", &waiting)
     if not waiting:
         return 0
-    mk_rmw32(c, &v.wait, MK_CMPXCHG, MK_FULL, b"vcpu.wait", 0, 1, &waiting)
+    mk_rmw32(o, &v.wait, MK_CMPXCHG, MK_FULL, b"vcpu.wait", 0, 1, &waiting)
     if not waiting:
         return 0
-    mk_note(c, MK_EV_WOKE, v, 0, 0)
+    mk_note(o, MK_EV_WOKE, v, 0, 0)
     c.vm.machine.wake(c, v)
     return 1
+
+
+cdef inline int wake_up(mk_ctx *c, mk_vcpu *v) except -1 nogil:
+    """kvm_vcpu_wake_up(): 1 when the vCPU was asleep and this call woke it, else 0."""
+    return wake_up_step(c, c, v)
 
 
 cdef inline int exiting_guest_mode(mk_ctx *c, mk_vcpu *v, uint32_t *mode) except -1 nogil:
@@ -110,18 +115,21 @@ cdef inline int mask_cpu(mk_ctx *c, mk_vcpu *v, int32_t cpu, int32_t me, uint64_
     return added
 
 
-cdef inline int vcpu_request_steps(mk_ctx *c, mk_vcpu *v, uint32_t req, uint64_t *mask, int32_t me) except -1 nogil:
-    """kvm_make_vcpu_request() in its final form: request, wake-up, mode, and only then the cpu. 1 when an IPI was asked for."""
+cdef inline int vcpu_request_steps(mk_ctx *c, mk_ctx *o, mk_vcpu *v, uint32_t req, uint64_t *mask, int32_t me) except -1 nogil:
+    """kvm_make_vcpu_request() in its final form: request, wake-up, mode, and only then the cpu. 1 when an IPI was asked for.
+
+    *o* does the operations: *c* itself, or mk_nobody in a walk that begins behind mk_is_bare().
+    """
     cdef int32_t cpu = -1
     if not req & MK_REQ_NO_ACTION:
-        make_request(c, req, v)
-    if not req & MK_REQ_NO_WAKEUP and wake_up(c, v):
+        make_request(o, req, v)
+    if not req & MK_REQ_NO_WAKEUP and wake_up_step(c, o, v):
         return 0
-    if not needs_ipi(c, v, req):
+    if not needs_ipi(o, v, req):
         return 0
     # The vCPU may migrate at any time from here on: then it leaves the guest first, and its last check sees the request.
-    read_cpu(c, v, MK_RELAXED, &cpu)
-    return mask_cpu(c, v, cpu, me, mask)
+    read_cpu(o, v, MK_RELAXED, &cpu)
+    return mask_cpu(o, v, cpu, me, mask)
 
 
 cdef int make_vcpu_request_watched(mk_ctx *c, mk_vcpu *v, uint32_t req, uint64_t *mask, int32_t me) except -1 nogil
@@ -130,7 +138,7 @@ cdef int make_vcpu_request_watched(mk_ctx *c, mk_vcpu *v, uint32_t req, uint64_t
 cdef inline int make_vcpu_request(mk_ctx *c, mk_vcpu *v, uint32_t req, uint64_t *mask, int32_t me) except -1 nogil:
     """vcpu_request_steps(): in place where nobody watches, so that the steps ask no more; else, with the same source, out of line."""
     if mk_is_bare(c):
-        return vcpu_request_steps(c, v, req, mask, me)
+        return vcpu_request_steps(c, <mk_ctx *>&mk_nobody, v, req, mask, me)
     return make_vcpu_request_watched(c, v, req, mask, me)
 
 
@@ -164,7 +172,7 @@ cdef inline int send_call(mk_ctx *c, const uint64_t *mask, bint wait) except -1 
 
 
 cdef inline int kick_many(mk_ctx *c, const uint64_t *mask, bint wait) except -1 nogil:
-    """kvm_kick_many_cpus(): NULL is every online pCPU (no memory for a mask), an empty mask sends nothing. 1 when IPIs were sent."""
+    """kvm_kick_many_cpus(): NULL is every online pCPU (no memory for a mask); an empty mask sends nothing. 1: IPIs were sent."""
     cdef uint32_t i
     cdef uint64_t any = 0
     if mask == NULL:
@@ -190,8 +198,8 @@ cdef inline int zalloc_cpumask(mk_ctx *c, uint64_t **mask) except -1 nogil:
     return 1
 
 
-cdef inline int request_each(mk_ctx *c, uint32_t req, const uint64_t *targets, uint64_t *mask, int32_t me, bint bare) except -1 nogil:
-    """The steps for each target. *bare* is a constant, and true only behind mk_is_bare(): then no step asks for a world."""
+cdef inline int request_each(mk_ctx *c, mk_ctx *o, uint32_t req, const uint64_t *targets, uint64_t *mask, int32_t me) except -1 nogil:
+    """The steps for each target; *o* as in vcpu_request_steps()."""
     # The table does not move or grow: read once, or the atomic operations make the compiler read it again for each target.
     cdef mk_vcpu *vcpus = c.vm.vcpus
     cdef uint32_t n = c.vm.nr_vcpus
@@ -211,24 +219,20 @@ cdef inline int request_each(mk_ctx *c, uint32_t req, const uint64_t *targets, u
             word &= word - 1
             visited += 1
             if idx < n and vcpus[idx].id != MK_NO_VCPU:
-                if bare:
-                    mk_assume_bare(c)
-                vcpu_request_steps(c, &vcpus[idx], req, mask, me)
+                vcpu_request_steps(c, o, &vcpus[idx], req, mask, me)
         w += 1
     c.visited += visited
     return 0
 
 
-cdef inline int request_all(mk_ctx *c, uint32_t req, uint64_t *mask, int32_t me, bint bare) except -1 nogil:
+cdef inline int request_all(mk_ctx *c, mk_ctx *o, uint32_t req, uint64_t *mask, int32_t me) except -1 nogil:
     """The same for every vCPU of the table."""
     cdef mk_vcpu *v = c.vm.vcpus
     cdef mk_vcpu *end = v + c.vm.nr_vcpus
     c.visited += c.vm.nr_vcpus
     while v < end:
         if v.id != MK_NO_VCPU:
-            if bare:
-                mk_assume_bare(c)
-            vcpu_request_steps(c, v, req, mask, me)
+            vcpu_request_steps(c, o, v, req, mask, me)
         v += 1
     return 0
 
@@ -242,7 +246,7 @@ cdef inline int make_vcpus_request_mask(mk_ctx *c, uint32_t req, const uint64_t 
     cdef uint64_t *mask = kick_mask(c)
     cdef int called
     if mk_is_bare(c):
-        request_each(c, req, targets, mask, me, True)
+        request_each(c, <mk_ctx *>&mk_nobody, req, targets, mask, me)
     else:
         request_watched(c, req, targets, mask, me)
     called = kick_many(c, mask, (req & MK_REQ_WAIT) != 0)
@@ -256,7 +260,7 @@ cdef inline int make_all_cpus_request(mk_ctx *c, uint32_t req) except -1 nogil:
     cdef uint64_t *mask = kick_mask(c)
     cdef int called
     if mk_is_bare(c):
-        request_all(c, req, mask, me, True)
+        request_all(c, <mk_ctx *>&mk_nobody, req, mask, me)
     else:
         request_watched(c, req, NULL, mask, me)
     called = kick_many(c, mask, (req & MK_REQ_WAIT) != 0)

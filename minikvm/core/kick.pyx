@@ -3,14 +3,14 @@ from minikvm.core.world cimport MK_PT_KICK_BEGIN, MK_PT_KICK_END
 
 
 cdef int make_vcpu_request_watched(mk_ctx *c, mk_vcpu *v, uint32_t req, uint64_t *mask, int32_t me) except -1 nogil:
-    return vcpu_request_steps(c, v, req, mask, me)
+    return vcpu_request_steps(c, c, v, req, mask, me)
 
 
 cdef int request_watched(mk_ctx *c, uint32_t req, const uint64_t *targets, uint64_t *mask, int32_t me) except -1 nogil:
     """The walks of the calls, where a world or an observer wants to hear of each step."""
     if targets == NULL:
-        return request_all(c, req, mask, me, False)
-    return request_each(c, req, targets, mask, me, False)
+        return request_all(c, c, req, mask, me)
+    return request_each(c, c, req, targets, mask, me)
 
 
 cdef int kick(mk_ctx *c, mk_vcpu *v) except -1 nogil:

@@ -153,7 +153,7 @@ cdef extern from "<minikvm/minikvm.h>" nogil:
         int (*enter)(mk_ctx *, const mk_loop *, mk_vcpu *) except -1 nogil
 
     bint mk_is_bare(const mk_ctx *c) noexcept
-    void mk_assume_bare(const mk_ctx *c) noexcept
+    const mk_ctx mk_nobody
     int mk_load32(mk_ctx *c, const mk_atomic32 *p, int order, const char *name, uint32_t *value) except -1
     int mk_load64(mk_ctx *c, const mk_atomic64 *p, int order, const char *name, uint64_t *value) except -1
     int mk_store32(mk_ctx *c, mk_atomic32 *p, int order, const char *name, uint32_t value) except -1

@@ -1,10 +1,11 @@
 """Before the patch: look at every vCPU, read vcpu.cpu plainly, allocate the mask in each call."""
 from libc.stdint cimport int32_t, uint32_t, uint64_t
-from minikvm.core.kick cimport get_cpu, kick_many, mask_cpu, needs_ipi, put_cpu, read_cpu, wake_up, zalloc_cpumask
+from minikvm.core.kick cimport get_cpu, kick_many, mask_cpu, needs_ipi, put_cpu, read_cpu, wake_up_step, zalloc_cpumask
 from minikvm.core.native cimport strategy_capsule
 from minikvm.core.requests cimport make_request
 from minikvm.core.world cimport (
-    MK_ABI, MK_NO_VCPU, MK_PLAIN, MK_REQ_NO_ACTION, MK_REQ_NO_WAKEUP, MK_REQ_WAIT, mk_assume_bare, mk_ctx, mk_is_bare, mk_strategy, mk_vcpu)
+    MK_ABI, MK_NO_VCPU, MK_PLAIN, MK_REQ_NO_ACTION, MK_REQ_NO_WAKEUP, MK_REQ_WAIT, mk_ctx, mk_is_bare, mk_nobody,
+    mk_strategy, mk_vcpu)
 from minikvm.strategies._walk cimport next_linear
 
 from minikvm.kinds import Strategy
@@ -13,32 +14,35 @@ from minikvm.kinds import Strategy
 cdef extern from *:
     """
     #if defined(__GNUC__) && defined(__OPTIMIZE__) /* said with force, as in kick.pxd: the bare walk in place, the watched one out of it */
-    static inline int __pyx_f_7minikvm_10strategies_6linear_steps(mk_ctx *, mk_vcpu *, uint32_t, uint64_t *, int32_t) __attribute__((always_inline));
-    static inline int __pyx_f_7minikvm_10strategies_6linear_walk(mk_ctx *, uint32_t, const uint64_t *, uint64_t *, int32_t, int) __attribute__((always_inline));
-    static int __pyx_f_7minikvm_10strategies_6linear_walk_watched(mk_ctx *, uint32_t, const uint64_t *, uint64_t *, int32_t) __attribute__((noinline));
+    static inline int __pyx_f_7minikvm_10strategies_6linear_steps(mk_ctx *, mk_ctx *, mk_vcpu *, uint32_t, uint64_t *, int32_t)
+        __attribute__((always_inline));
+    static inline int __pyx_f_7minikvm_10strategies_6linear_walk(mk_ctx *, mk_ctx *, uint32_t, const uint64_t *, uint64_t *, int32_t)
+        __attribute__((always_inline));
+    static int __pyx_f_7minikvm_10strategies_6linear_walk_watched(mk_ctx *, uint32_t, const uint64_t *, uint64_t *, int32_t)
+        __attribute__((noinline));
     #endif
     """
 
 
-cdef inline int steps(mk_ctx *c, mk_vcpu *v, uint32_t req, uint64_t *mask, int32_t me) except -1 nogil:
+cdef inline int steps(mk_ctx *c, mk_ctx *o, mk_vcpu *v, uint32_t req, uint64_t *mask, int32_t me) except -1 nogil:
     """One target."""
     cdef int32_t cpu = -1
     if not req & MK_REQ_NO_ACTION:
-        make_request(c, req, v)
+        make_request(o, req, v)
     # A data race, kept: nothing orders this read after the bit where set_bit() is relaxed, and the compiler may tear or repeat it.
-    read_cpu(c, v, MK_PLAIN, &cpu)
-    if not req & MK_REQ_NO_WAKEUP and wake_up(c, v):
+    read_cpu(o, v, MK_PLAIN, &cpu)
+    if not req & MK_REQ_NO_WAKEUP and wake_up_step(c, o, v):
         return 0
     if mask == NULL:
         return 0
     # The old order of tests: the mode is not touched for a vCPU that is not loaded, or is loaded here.
-    if cpu == -1 or cpu == me or needs_ipi(c, v, req):
-        mask_cpu(c, v, cpu, me, mask)
+    if cpu == -1 or cpu == me or needs_ipi(o, v, req):
+        mask_cpu(o, v, cpu, me, mask)
     return 0
 
 
-cdef inline int walk(mk_ctx *c, uint32_t req, const uint64_t *targets, uint64_t *mask, int32_t me, bint bare) except -1 nogil:
-    """The steps for each target. *bare* is a constant: see request_each() in kick.pxd."""
+cdef inline int walk(mk_ctx *c, mk_ctx *o, uint32_t req, const uint64_t *targets, uint64_t *mask, int32_t me) except -1 nogil:
+    """The steps for each target. *o* does the operations: see vcpu_request_steps() in kick.pxd."""
     cdef mk_vcpu *vcpus = c.vm.vcpus
     cdef size_t n = c.vm.nr_vcpus
     cdef size_t i = 0
@@ -48,15 +52,13 @@ cdef inline int walk(mk_ctx *c, uint32_t req, const uint64_t *targets, uint64_t 
         if i >= n:
             return 0
         if vcpus[i].id != MK_NO_VCPU:
-            if bare:
-                mk_assume_bare(c)
-            steps(c, &vcpus[i], req, mask, me)
+            steps(c, o, &vcpus[i], req, mask, me)
         i += 1
 
 
 cdef int walk_watched(mk_ctx *c, uint32_t req, const uint64_t *targets, uint64_t *mask, int32_t me) except -1 nogil:
     """The same, where a world or an observer wants to hear of each step."""
-    return walk(c, req, targets, mask, me, False)
+    return walk(c, c, req, targets, mask, me)
 
 
 cdef int dispatch(mk_ctx *c, const mk_strategy *s, uint32_t req, const uint64_t *targets) except -1 nogil:
@@ -66,7 +68,7 @@ cdef int dispatch(mk_ctx *c, const mk_strategy *s, uint32_t req, const uint64_t 
     zalloc_cpumask(c, &mask)  # NULL where it failed: then everybody is kicked, and no mode is looked at
     me = get_cpu(c)
     if mk_is_bare(c) and mask != NULL:
-        walk(c, req, targets, mask, me, True)
+        walk(c, <mk_ctx *>&mk_nobody, req, targets, mask, me)
     else:
         walk_watched(c, req, targets, mask, me)
     called = kick_many(c, mask, (req & MK_REQ_WAIT) != 0)

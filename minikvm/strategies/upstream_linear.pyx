@@ -2,7 +2,7 @@
 from libc.stdint cimport int32_t, uint32_t, uint64_t
 from minikvm.core.kick cimport get_cpu, kick_many, kick_mask, put_cpu, vcpu_request_steps
 from minikvm.core.native cimport strategy_capsule
-from minikvm.core.world cimport MK_ABI, MK_NO_VCPU, MK_REQ_WAIT, mk_assume_bare, mk_ctx, mk_is_bare, mk_strategy, mk_vcpu
+from minikvm.core.world cimport MK_ABI, MK_NO_VCPU, MK_REQ_WAIT, mk_ctx, mk_is_bare, mk_nobody, mk_strategy, mk_vcpu
 from minikvm.strategies._walk cimport next_linear
 
 from minikvm.kinds import Strategy
@@ -11,14 +11,17 @@ from minikvm.kinds import Strategy
 cdef extern from *:
     """
     #if defined(__GNUC__) && defined(__OPTIMIZE__) /* said with force, as in kick.pxd: the bare walk in place, the watched one out of it */
-    static inline int __pyx_f_7minikvm_10strategies_15upstream_linear_walk(mk_ctx *, uint32_t, const uint64_t *, uint64_t *, int32_t, int) __attribute__((always_inline));
-    static int __pyx_f_7minikvm_10strategies_15upstream_linear_walk_watched(mk_ctx *, uint32_t, const uint64_t *, uint64_t *, int32_t) __attribute__((noinline));
+    static inline int __pyx_f_7minikvm_10strategies_15upstream_linear_walk(
+        mk_ctx *, mk_ctx *, uint32_t, const uint64_t *, uint64_t *, int32_t)
+        __attribute__((always_inline));
+    static int __pyx_f_7minikvm_10strategies_15upstream_linear_walk_watched(mk_ctx *, uint32_t, const uint64_t *, uint64_t *, int32_t)
+        __attribute__((noinline));
     #endif
     """
 
 
-cdef inline int walk(mk_ctx *c, uint32_t req, const uint64_t *targets, uint64_t *mask, int32_t me, bint bare) except -1 nogil:
-    """The merged form's steps for each target. *bare* is a constant: see request_each() in kick.pxd."""
+cdef inline int walk(mk_ctx *c, mk_ctx *o, uint32_t req, const uint64_t *targets, uint64_t *mask, int32_t me) except -1 nogil:
+    """The merged form's steps for each target. *o* does the operations: see vcpu_request_steps() in kick.pxd."""
     cdef mk_vcpu *vcpus = c.vm.vcpus
     cdef size_t n = c.vm.nr_vcpus
     cdef size_t i = 0
@@ -28,15 +31,13 @@ cdef inline int walk(mk_ctx *c, uint32_t req, const uint64_t *targets, uint64_t 
         if i >= n:
             return 0
         if vcpus[i].id != MK_NO_VCPU:
-            if bare:
-                mk_assume_bare(c)
-            vcpu_request_steps(c, &vcpus[i], req, mask, me)
+            vcpu_request_steps(c, o, &vcpus[i], req, mask, me)
         i += 1
 
 
 cdef int walk_watched(mk_ctx *c, uint32_t req, const uint64_t *targets, uint64_t *mask, int32_t me) except -1 nogil:
     """The same, where a world or an observer wants to hear of each step."""
-    return walk(c, req, targets, mask, me, False)
+    return walk(c, c, req, targets, mask, me)
 
 
 cdef int dispatch(mk_ctx *c, const mk_strategy *s, uint32_t req, const uint64_t *targets) except -1 nogil:
@@ -44,7 +45,7 @@ cdef int dispatch(mk_ctx *c, const mk_strategy *s, uint32_t req, const uint64_t 
     cdef uint64_t *mask = kick_mask(c)
     cdef int called
     if mk_is_bare(c):
-        walk(c, req, targets, mask, me, True)
+        walk(c, <mk_ctx *>&mk_nobody, req, targets, mask, me)
     else:
         walk_watched(c, req, targets, mask, me)
     called = kick_many(c, mask, (req & MK_REQ_WAIT) != 0)

@@ -1,11 +1,12 @@
 """The first version of the patch, kept as it was sent: vcpu.cpu is read before the request is made, which loses kicks."""
 from libc.stdint cimport int32_t, uint32_t, uint64_t
 from minikvm.core.bits cimport ctz64
-from minikvm.core.kick cimport get_cpu, kick_many, mask_cpu, needs_ipi, put_cpu, read_cpu, wake_up, zalloc_cpumask
+from minikvm.core.kick cimport get_cpu, kick_many, mask_cpu, needs_ipi, put_cpu, read_cpu, wake_up_step, zalloc_cpumask
 from minikvm.core.native cimport strategy_capsule
 from minikvm.core.requests cimport make_request
 from minikvm.core.world cimport (
-    MK_ABI, MK_NO_VCPU, MK_PLAIN, MK_REQ_NO_ACTION, MK_REQ_NO_WAKEUP, MK_REQ_WAIT, mk_assume_bare, mk_ctx, mk_is_bare, mk_strategy, mk_vcpu)
+    MK_ABI, MK_NO_VCPU, MK_PLAIN, MK_REQ_NO_ACTION, MK_REQ_NO_WAKEUP, MK_REQ_WAIT, mk_ctx, mk_is_bare, mk_nobody,
+    mk_strategy, mk_vcpu)
 
 from minikvm.kinds import Strategy
 
@@ -13,34 +14,37 @@ from minikvm.kinds import Strategy
 cdef extern from *:
     """
     #if defined(__GNUC__) && defined(__OPTIMIZE__) /* said with force, as in kick.pxd: the bare walk in place, the watched one out of it */
-    static inline int __pyx_f_7minikvm_10strategies_9v1_bitmap_steps(mk_ctx *, mk_vcpu *, uint32_t, uint64_t *) __attribute__((always_inline));
-    static inline int __pyx_f_7minikvm_10strategies_9v1_bitmap_walk(mk_ctx *, uint32_t, const uint64_t *, uint64_t *, int) __attribute__((always_inline));
-    static int __pyx_f_7minikvm_10strategies_9v1_bitmap_walk_watched(mk_ctx *, uint32_t, const uint64_t *, uint64_t *) __attribute__((noinline));
+    static inline int __pyx_f_7minikvm_10strategies_9v1_bitmap_steps(mk_ctx *, mk_ctx *, mk_vcpu *, uint32_t, uint64_t *)
+        __attribute__((always_inline));
+    static inline int __pyx_f_7minikvm_10strategies_9v1_bitmap_walk(mk_ctx *, mk_ctx *, uint32_t, const uint64_t *, uint64_t *)
+        __attribute__((always_inline));
+    static int __pyx_f_7minikvm_10strategies_9v1_bitmap_walk_watched(mk_ctx *, uint32_t, const uint64_t *, uint64_t *)
+        __attribute__((noinline));
     #endif
     """
 
 
-cdef inline int steps(mk_ctx *c, mk_vcpu *v, uint32_t req, uint64_t *mask) except -1 nogil:
+cdef inline int steps(mk_ctx *c, mk_ctx *o, mk_vcpu *v, uint32_t req, uint64_t *mask) except -1 nogil:
     """The helper of the first version. Looks the current pCPU up by itself, though its caller has preemption off already."""
     cdef int32_t cpu = -1
     cdef int32_t me
     # The bug (M24), not to be repaired: from here to make_request() the vCPU may migrate, enter the guest and see no request;
     # the IPI then goes to the pCPU that it left. A plain read besides.
-    read_cpu(c, v, MK_PLAIN, &cpu)
+    read_cpu(o, v, MK_PLAIN, &cpu)
     if not req & MK_REQ_NO_ACTION:
-        make_request(c, req, v)
-    if not req & MK_REQ_NO_WAKEUP and wake_up(c, v):
+        make_request(o, req, v)
+    if not req & MK_REQ_NO_WAKEUP and wake_up_step(c, o, v):
         return 0
     if mask == NULL:
         return 0
     me = get_cpu(c)
-    if cpu == -1 or cpu == me or needs_ipi(c, v, req):
-        mask_cpu(c, v, cpu, me, mask)
+    if cpu == -1 or cpu == me or needs_ipi(o, v, req):
+        mask_cpu(o, v, cpu, me, mask)
     return put_cpu(c)
 
 
-cdef inline int walk(mk_ctx *c, uint32_t req, const uint64_t *targets, uint64_t *mask, bint bare) except -1 nogil:
-    """The steps for each target. *bare* is a constant: see request_each() in kick.pxd."""
+cdef inline int walk(mk_ctx *c, mk_ctx *o, uint32_t req, const uint64_t *targets, uint64_t *mask) except -1 nogil:
+    """The steps for each target. *o* does the operations: see vcpu_request_steps() in kick.pxd."""
     cdef mk_vcpu *vcpus = c.vm.vcpus
     cdef uint32_t n = c.vm.nr_vcpus
     cdef uint32_t words = c.vm.vcpu_words
@@ -61,9 +65,7 @@ cdef inline int walk(mk_ctx *c, uint32_t req, const uint64_t *targets, uint64_t 
                 break
             visited += 1
             if vcpus[i].id != MK_NO_VCPU:
-                if bare:
-                    mk_assume_bare(c)
-                steps(c, &vcpus[i], req, mask)
+                steps(c, o, &vcpus[i], req, mask)
         w += 1
     c.visited += visited
     return 0
@@ -71,7 +73,7 @@ cdef inline int walk(mk_ctx *c, uint32_t req, const uint64_t *targets, uint64_t 
 
 cdef int walk_watched(mk_ctx *c, uint32_t req, const uint64_t *targets, uint64_t *mask) except -1 nogil:
     """The same, where a world or an observer wants to hear of each step."""
-    return walk(c, req, targets, mask, False)
+    return walk(c, c, req, targets, mask)
 
 
 cdef int dispatch(mk_ctx *c, const mk_strategy *s, uint32_t req, const uint64_t *targets) except -1 nogil:
@@ -80,7 +82,7 @@ cdef int dispatch(mk_ctx *c, const mk_strategy *s, uint32_t req, const uint64_t 
     zalloc_cpumask(c, &mask)
     get_cpu(c)  # so that put_cpu() in the helper never gives the pCPU up in the middle of the walk
     if mk_is_bare(c) and mask != NULL:
-        walk(c, req, targets, mask, True)
+        walk(c, <mk_ctx *>&mk_nobody, req, targets, mask)
     else:
         walk_watched(c, req, targets, mask)
     called = kick_many(c, mask, (req & MK_REQ_WAIT) != 0)

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from minikvm.core._testing_backend import drive
-from minikvm.core.adapters import python_injector
+from minikvm.core._testing_backend import be_guest, drive
+from minikvm.core.adapters import python_engine, python_injector
 from minikvm.core.backend_adapter import Doorbell, python_backend
 from minikvm.core.standalone import Standalone
 from minikvm.core.vcpu import Mode, VCpu
@@ -29,8 +29,7 @@ class StaleCpu:
     def at(self, vm: CurrentVM, point: str, vcpu: VCpu | None) -> None:
         assert vcpu is not None
         self.seen.append((point, vcpu.idx, vcpu.cpu))
-        if vm.fires():
-            vm.migrate(vcpu)
+        vm.migrate(vcpu)
 
 
 class Says:
@@ -53,13 +52,21 @@ def test_an_injector_is_asked_only_at_its_points() -> None:
     assert injector.seen == [("kick.cpu_read", 1, 1)]
 
 
-@pytest.mark.parametrize(("answer", "cpu"), [(0, 1), (1, 0)])
-def test_an_injector_acts_where_the_world_says_that_it_fires(answer: int, cpu: int) -> None:
-    vm = Standalone(2, injectors=[StaleCpu()], world=True)
+@pytest.mark.parametrize(("answer", "asked", "cpu"), [(0, 0, 1), (1, 1, 0)])
+def test_an_injector_is_called_only_where_the_world_says_that_it_fires(answer: int, asked: int, cpu: int) -> None:
+    injector = StaleCpu()
+    vm = Standalone(2, injectors=[injector], world=True)
     vm.set_vcpu(1, mode=Mode.IN_GUEST_MODE, cpu=1)
     vm.recorder.answers = [answer]
     vm.dispatch(8)
-    assert ([list(ipi.mask) for ipi in vm.ipis], vm.state(1)[1]) == ([[1]], cpu)
+    assert (len(injector.seen), [list(ipi.mask) for ipi in vm.ipis], vm.state(1)[1]) == (asked, [[1]], cpu)
+
+
+def test_the_world_is_asked_under_the_injectors_name() -> None:
+    vm = Standalone(2, injectors=[StaleCpu()], world=True)
+    vm.set_vcpu(1, mode=Mode.IN_GUEST_MODE, cpu=1)
+    vm.dispatch(8)
+    assert [op.name for op in vm.trace if op.op == "choose"] == ["stale-cpu"]
 
 
 def test_a_vcpu_whose_cpu_an_injector_reads_passes_no_point() -> None:
@@ -131,18 +138,20 @@ class Bell:
     def ring(self, vm: CurrentVM, doorbell: Doorbell) -> None:
         self.asked.append(("ring", doorbell.pending, doorbell.state, doorbell.strike(), doorbell.bell))
 
-    def sleep(self, vm: CurrentVM, doorbell: Doorbell, idle: int, timeout_ns: int) -> None:
-        self.asked.append(("sleep", doorbell.pending != idle, timeout_ns))
-
-    def spin(self, vm: CurrentVM, doorbell: Doorbell, idle: int, timeout_ns: int) -> None:
+    def wait(self, vm: CurrentVM, doorbell: Doorbell, timeout_ns: int) -> None:
         doorbell.bell = 9
-        self.asked.append(("spin", doorbell.bell, doorbell.tid))
+        self.asked.append(("wait", doorbell.rung, timeout_ns, doorbell.bell, doorbell.tid))
 
 
-class OnlyRing:
-    """The least that a back end can be."""
+class Least:
+    """The least that a back end can be: it wakes no kind of guest."""
+
+    capabilities: frozenset[str] = frozenset()
 
     def ring(self, vm: CurrentVM, doorbell: Doorbell) -> None:
+        pass
+
+    def wait(self, vm: CurrentVM, doorbell: Doorbell, timeout_ns: int) -> None:
         pass
 
 
@@ -150,12 +159,21 @@ def test_a_back_end_is_asked_for_each_thing_with_its_doorbell() -> None:
     bell = Bell()
     drive(python_backend(bell), Standalone(1, 4, this_cpu=2), 3, 1000)
     assert bell.asked == [
-        ("open", 3), ("thread_start", 2), ("ring", 1, "mine", 0, 1), ("sleep", True, 1000), ("spin", 9, 0), ("close", 77),
+        ("open", 3), ("thread_start", 2), ("ring", 1, "mine", 0, 1),
+        ("wait", True, 1000, 9, 0), ("wait", True, 1000, 9, 0),  # a sleeping guest, a spinning one
+        ("close", 77),
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize(("capability", "served"), [("interrupts-sleep", "sleep"), ("interrupts-spin", "spin")])
+def test_a_back_end_serves_the_guests_that_it_says_it_can_interrupt(capability: str, served: str) -> None:
+    bell = Least()
+    bell.capabilities = frozenset([capability])
+    assert drive(python_backend(bell), Standalone(1), 0, 0) == ["ring", served, "close"]
+
+
 def test_a_method_that_a_back_end_lacks_is_not_called() -> None:
-    assert drive(python_backend(OnlyRing()), Standalone(1), 0, 0) == ["ring", "close"]  # close: so that the Doorbell expires
+    assert drive(python_backend(Least()), Standalone(1), 0, 0) == ["ring", "close"]  # close: so that the Doorbell expires
 
 
 def test_a_doorbell_that_is_kept_after_close_says_so() -> None:
@@ -167,9 +185,37 @@ def test_a_doorbell_that_is_kept_after_close_says_so() -> None:
 
 
 def test_an_exception_in_a_back_end_reaches_the_caller() -> None:
-    class Raises(OnlyRing):
+    class Raises(Least):
         def ring(self, vm: CurrentVM, doorbell: Doorbell) -> None:
             raise LookupError("no bell")
 
     with pytest.raises(LookupError, match="no bell"):
         drive(python_backend(Raises()), Standalone(1), 0, 0)
+
+
+# ---- guest engines ----
+
+
+class Guest:
+    """An engine that notes whose guest it was."""
+
+    def __init__(self) -> None:
+        self.was: list[tuple[int, int]] = []
+
+    def run(self, vm: CurrentVM, vcpu: VCpu, timeout_ns: int) -> None:
+        self.was.append((vcpu.idx, timeout_ns))
+
+
+def test_an_engine_is_the_guest_of_the_vcpu_for_the_given_time() -> None:
+    guest = Guest()
+    be_guest(python_engine(guest), Standalone(2), 1, 500)
+    assert guest.was == [(1, 500)]
+
+
+def test_an_exception_in_an_engine_reaches_the_caller() -> None:
+    class Raises(Guest):
+        def run(self, vm: CurrentVM, vcpu: VCpu, timeout_ns: int) -> None:
+            raise LookupError("no guest")
+
+    with pytest.raises(LookupError, match="no guest"):
+        be_guest(python_engine(Raises()), Standalone(1), 0, 0)

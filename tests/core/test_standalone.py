@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from minikvm.core.requests import RequestRegistry
 from minikvm.core.standalone import Standalone
@@ -46,3 +48,20 @@ def test_dispatch_many_is_neither_observed_nor_seen_by_the_world(registry: Reque
 def test_a_standalone_vm_that_cannot_be_says_why(arguments: dict[str, Any], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=f"^{message}$"):
         Standalone(2, 2, **arguments)
+
+
+@given(
+    states=st.lists(
+        st.fixed_dictionaries({"mode": st.sampled_from(Mode), "cpu": st.integers(-1, 2), "wait": st.booleans()}), min_size=4, max_size=4
+    ),
+    request=st.builds(lambda nr, flags: nr | flags << 8, st.integers(0, 63), st.integers(0, 7)),
+    targets=st.none() | st.sets(st.integers(0, 3)),
+)
+def test_a_vm_that_is_watched_does_what_a_bare_one_does(states: list[dict[str, Any]], request: int, targets: set[int] | None) -> None:
+    done = []
+    for watched in (False, True):
+        vm = Standalone(4, 3, holes=[2], world=watched, record=watched)
+        for vcpu in vm.table:
+            vm.set_vcpu(vcpu, **states[vcpu.idx])
+        done.append((vm.dispatch(request, targets), [vm.state(vcpu) for vcpu in vm.table], vm.calls, vm.visited, vm.preempt_count))
+    assert done[1] == done[0]

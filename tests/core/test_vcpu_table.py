@@ -170,6 +170,10 @@ def test_a_table_reads_what_a_vm_wrote() -> None:
     assert (vcpu.mode, vcpu.cpu, vcpu.wait, vcpu.requests) == (Mode.IN_GUEST_MODE, 1, True, 0x8001)
 
 
+@pytest.mark.skipif(
+    any(sanitizer in Path("/proc/self/maps").read_text() for sanitizer in ("libasan", "libtsan")),
+    reason="a sanitizer keeps freed memory for a while",
+)
 def test_a_dead_table_gives_its_memory_back() -> None:
     def resident_bytes() -> int:
         return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()

@@ -51,7 +51,6 @@ def vm() -> Standalone:
         (lambda vm: vm.vcpu_enter_guest(1, "arm"), ValueError, "architecture 'arm': did you mean 'arm64'\\?"),
         (lambda vm: vm.strategy_rmw(1, "sub", 1), ValueError, "operation 'sub': expected one of or, and, add, xchg, cmpxchg"),
         (lambda vm: vm.delay(-1), ValueError, r"delay\(-1\): expected nanoseconds from 0 up"),
-        (lambda vm: vm.fires(), RuntimeError, r"fires\(\) is for a race injector's at\(\)"),
         (lambda vm: vm.irq_enable(), RuntimeError, "irq_enable: IRQs are on already"),
     ],
 )
