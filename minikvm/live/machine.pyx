@@ -9,10 +9,10 @@ from minikvm.core.bits cimport ctz64, popcount64
 from minikvm.live.environment cimport delay, migrate, preempt, spurious_ipi, spurious_wakeup
 from minikvm.live.os cimport (
     MEMBARRIER_CMD_PRIVATE_EXPEDITED, os_futex_wait, os_futex_wake, os_membarrier, os_now, os_sleep, sched_yield)
-from minikvm.live.slots cimport await_slot, give, idle_service, raise_irq, service, set_where, take
+from minikvm.live.slots cimport await_slot, give, idle_service, raise_irq, service, set_running, set_where, take
 from minikvm.live.state cimport (
     N_EXITS, N_FASTPATH, N_MIGRATIONS, N_PREEMPTIONS, N_SPURIOUS, P_CALL, P_GUEST, P_HELD, P_IRQS, P_RESCHED, W_AWAIT_ACK, W_AWAIT_REQ,
-    W_BLOCKED, W_GUEST, W_HOST, W_LOCK, bump, lctx, live_t, pcpu_t, slot_of)
+    W_BLOCKED, W_GUEST, W_LOCK, bump, lctx, live_t, pcpu_t, slot_of)
 
 cdef uint64_t AWAIT_BACKOFF_MAX = 1000000  # ns: how long an aborted entry sleeps before it looks at its gate again
 
@@ -66,12 +66,12 @@ cdef int call_wait(mk_ctx *c) except -1 nogil:
     cdef lctx *t = <lctx *>c
     cdef pcpu_t *p
     cdef int spins = 0
+    cdef bint waiting = False
     if c.pcpu < 0:
         return 0
     p = slot_of(t.l, c.pcpu)
     if mk_bare_load32(&p.acks_left, MK_ACQUIRE) == 0:  # pairs with the release in acknowledge()
         return 0
-    set_where(t, W_AWAIT_ACK)
     while mk_bare_load32(&p.acks_left, MK_ACQUIRE):
         if mk_bare_load32(&t.l.vm.stopping, MK_RELAXED):
             t.call.aborted = 1
@@ -82,8 +82,12 @@ cdef int call_wait(mk_ctx *c) except -1 nogil:
             spins += 1
             mk_cpu_relax()
         else:
+            if not waiting:  # only a wait that is worth a sleep is one for the watchdog
+                set_where(t, W_AWAIT_ACK)
+                waiting = True
             await_slot(t, p, &p.acks_left, t.l.beat_ns)
-    set_where(t, W_HOST)
+    if waiting:
+        set_running(t)
     return 0
 
 
@@ -193,7 +197,7 @@ cdef int enter_guest(mk_ctx *c, mk_vcpu *v) except -1 nogil:
             break
         staying = True
     mk_bare_rmw32(&p.pending, MK_AND, MK_SEQ_CST, <uint32_t>~P_GUEST, 0)
-    set_where(t, W_HOST)
+    set_running(t)
     bump(&t.n[N_EXITS], 1)
     if not own_exit and mk_bare_load32(&p.pending, MK_RELAXED) & (P_CALL | P_RESCHED) and mk_bare_load64(&v.requests, MK_RELAXED) == 0:
         bump(&t.n[N_SPURIOUS], 1)
@@ -294,7 +298,7 @@ cdef int block(mk_ctx *c, mk_vcpu *v) except -1 nogil:
         os_futex_wait(&v.wait, 1, left)
         bump(&t.beat, 1)
         now = os_now()
-    set_where(t, W_HOST)
+    set_running(t)
     schedule_in(t)
     return 0
 
@@ -317,7 +321,7 @@ cdef int await_requests(mk_ctx *c, mk_vcpu *v, uint64_t seen) except -1 nogil:
             ns *= 2
     if c.irqs_off == 0:
         service(t)
-    set_where(t, W_HOST)
+    set_running(t)
     return 0
 
 
@@ -342,7 +346,7 @@ cdef int lock_slow(mk_ctx *c, mk_atomic64 *lock) except -1 nogil:
             os_sleep(50000)
         bump(&(<lctx *>c).beat, 1)
     if spins >= 1000:
-        set_where(<lctx *>c, W_HOST)
+        set_running(<lctx *>c)
     return 0
 
 

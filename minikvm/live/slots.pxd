@@ -3,12 +3,17 @@
 from libc.stdint cimport int32_t, uint32_t, uint64_t
 from minikvm.core.world cimport MK_RELAXED, mk_atomic32, mk_bare_store32, mk_bare_store64, mk_ctx
 from minikvm.live.os cimport os_now_coarse
-from minikvm.live.state cimport bump, lctx, live_t, pcpu_t
+from minikvm.live.state cimport W_HOST, bump, lctx, live_t, pcpu_t
 
 cdef inline void set_where(lctx *t, uint32_t where) noexcept nogil:
     """For the watchdog: what this thread is doing, since when, and that it has run."""
     mk_bare_store32(&t.where, MK_RELAXED, where)
     mk_bare_store64(&t.since, MK_RELAXED, os_now_coarse())
+    bump(&t.beat, 1)
+
+cdef inline void set_running(lctx *t) noexcept nogil:
+    """set_where(t, W_HOST) without the clock: the watchdog asks since when somebody waits, never since when somebody runs."""
+    mk_bare_store32(&t.where, MK_RELAXED, W_HOST)
     bump(&t.beat, 1)
 
 cdef int take(lctx *t, pcpu_t *p) except -1 nogil
