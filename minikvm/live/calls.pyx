@@ -10,9 +10,9 @@ from minikvm.core.world cimport (
 from minikvm.live.ghost cimport begin_call, check_gate, end_call
 from minikvm.live.machine cimport schedule_in, schedule_out
 from minikvm.live.os cimport os_futex_wait, os_futex_wake, os_now, os_sleep, sched_yield
-from minikvm.live.slots cimport idle_service, raise_irq, service, set_running, set_where, take
+from minikvm.live.slots cimport idle_service, raise_irq, service, set_where, take
 from minikvm.live.state cimport (
-    P_HELD, P_WORK, T_ALL, W_DONE, W_IDLE, W_IRQ, W_LOCK, W_PARKED, bump, lctx, line_t, live_t, pcpu_t, slot_of)
+    P_HELD, P_WORK, T_ALL, W_DONE, W_HOST, W_IDLE, W_IRQ, W_LOCK, W_PARKED, bump, lctx, line_t, live_t, pcpu_t, slot_of)
 
 
 cdef inline bint stopping(live_t *l) noexcept nogil:
@@ -86,7 +86,7 @@ cdef int take_gate(lctx *t) except -1 nogil:
         if t.c.irqs_off == 0:
             service(t)
         os_sleep(20000)
-    set_running(t)
+    set_where(t, W_HOST)
     return 1
 
 

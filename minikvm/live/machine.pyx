@@ -9,10 +9,10 @@ from minikvm.core.bits cimport ctz64, popcount64
 from minikvm.live.environment cimport delay, migrate, preempt, spurious_ipi, spurious_wakeup
 from minikvm.live.os cimport (
     MEMBARRIER_CMD_PRIVATE_EXPEDITED, os_futex_wait, os_futex_wake, os_membarrier, os_now, os_sleep, sched_yield)
-from minikvm.live.slots cimport await_slot, give, idle_service, raise_irq, service, set_running, set_where, take
+from minikvm.live.slots cimport await_slot, give, idle_service, raise_irq, service, set_where, take
 from minikvm.live.state cimport (
     N_EXITS, N_FASTPATH, N_MIGRATIONS, N_PREEMPTIONS, N_SPURIOUS, P_CALL, P_GUEST, P_HELD, P_IRQS, P_RESCHED, W_AWAIT_ACK, W_AWAIT_REQ,
-    W_BLOCKED, W_GUEST, W_LOCK, bump, lctx, live_t, pcpu_t, slot_of)
+    W_BLOCKED, W_GUEST, W_HOST, W_LOCK, bump, lctx, live_t, pcpu_t, slot_of)
 
 cdef uint64_t AWAIT_BACKOFF_MAX = 1000000  # ns: how long an aborted entry sleeps before it looks at its gate again
 
@@ -49,7 +49,7 @@ cdef int call_many(mk_ctx *c, const uint64_t *mask, int wait) except -1 nogil:
             mine = (<uint64_t>1) << (me.idx & 63)
         word &= ~mine  # smp_call_function_many() never interrupts the current CPU
         if word and wait and me is not NULL:
-            mk_bare_rmw32(&me.acks_left, MK_ADD, MK_SEQ_CST, popcount64(word), 0)
+            mk_bare_rmw32(&me.acks_left, MK_ADD, MK_SEQ_CST, popcount64(word) if word & (word - 1) else 1, 0)
         while word:
             pcpu = w * 64 + ctz64(word)
             word &= word - 1
@@ -87,7 +87,7 @@ cdef int call_wait(mk_ctx *c) except -1 nogil:
                 waiting = True
             await_slot(t, p, &p.acks_left, t.l.beat_ns)
     if waiting:
-        set_running(t)
+        set_where(t, W_HOST)
     return 0
 
 
@@ -197,7 +197,7 @@ cdef int enter_guest(mk_ctx *c, mk_vcpu *v) except -1 nogil:
             break
         staying = True
     mk_bare_rmw32(&p.pending, MK_AND, MK_SEQ_CST, <uint32_t>~P_GUEST, 0)
-    set_running(t)
+    set_where(t, W_HOST)
     bump(&t.n[N_EXITS], 1)
     if not own_exit and mk_bare_load32(&p.pending, MK_RELAXED) & (P_CALL | P_RESCHED) and mk_bare_load64(&v.requests, MK_RELAXED) == 0:
         bump(&t.n[N_SPURIOUS], 1)
@@ -298,7 +298,7 @@ cdef int block(mk_ctx *c, mk_vcpu *v) except -1 nogil:
         os_futex_wait(&v.wait, 1, left)
         bump(&t.beat, 1)
         now = os_now()
-    set_running(t)
+    set_where(t, W_HOST)
     schedule_in(t)
     return 0
 
@@ -321,7 +321,7 @@ cdef int await_requests(mk_ctx *c, mk_vcpu *v, uint64_t seen) except -1 nogil:
             ns *= 2
     if c.irqs_off == 0:
         service(t)
-    set_running(t)
+    set_where(t, W_HOST)
     return 0
 
 
@@ -346,7 +346,7 @@ cdef int lock_slow(mk_ctx *c, mk_atomic64 *lock) except -1 nogil:
             os_sleep(50000)
         bump(&(<lctx *>c).beat, 1)
     if spins >= 1000:
-        set_running(<lctx *>c)
+        set_where(<lctx *>c, W_HOST)
     return 0
 
 

@@ -12,7 +12,7 @@ from minikvm.core.world cimport (
     mk_ctx, mk_point)
 from minikvm.live.os cimport os_futex_wait, os_futex_wake, os_now, pthread_mutex_lock, pthread_mutex_unlock
 from minikvm.live.state cimport (
-    N_IPIS_HANDLED, P_ACKS, P_AWAIT, P_CALL, P_GUEST, P_HELD, P_IRQS, P_STOP, P_TICK, P_WORK, W_RUNQ, bump, lctx, live_t, pcpu_t,
+    N_IPIS_HANDLED, P_ACKS, P_AWAIT, P_CALL, P_GUEST, P_HELD, P_IRQS, P_STOP, P_TICK, P_WORK, W_HOST, W_RUNQ, bump, lctx, live_t, pcpu_t,
     slot_of)
 
 
@@ -95,7 +95,7 @@ cdef int own(lctx *t, pcpu_t *p) except -1 nogil:
     # seq_cst: pairs with raise_irq(): a ringer that reads the old tid has set its bit before, and this thread's next
     # compare-and-swap into the guest or into a wait sees that bit.
     mk_bare_store32(&p.bell.tid, MK_SEQ_CST, t.tid)
-    set_running(t)
+    set_where(t, W_HOST)
     return 1
 
 
