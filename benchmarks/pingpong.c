@@ -46,6 +46,7 @@
 
 #define LINE __attribute__((aligned(64)))
 #define POLLS 50
+#define YIELD_EVERY 1000
 #define SETTLE_NS 20000
 
 enum kind { FUTEX, EVENTFD, SIGNAL, SIGNAL_SPIN, SPIN, MEMBARRIER };
@@ -123,8 +124,11 @@ static void hand_ring(void)
 
 static void poll_flag(mk_atomic32 *flag)
 {
-	while (!atomic_load_explicit(&flag->v, memory_order_relaxed))
-		relax();
+	for (uint32_t looks = 1; !atomic_load_explicit(&flag->v, memory_order_relaxed); looks++)
+		if (looks % YIELD_EVERY == 0)
+			sched_yield(); /* as the back ends do by default: a crowded host */
+		else
+			relax();
 }
 
 static void hand_guest(void)

@@ -6,7 +6,7 @@ A cpumask is ``vm.mask_words`` words, a set of vCPUs ``vm.vcpu_words``.
 """
 from libc.stdint cimport int32_t, uint32_t, uint64_t
 from libc.string cimport memset
-from minikvm.core.bits cimport ctz64
+from minikvm.core.bits cimport ctz64, unlikely
 from minikvm.core.requests cimport make_request
 from minikvm.core.world cimport (
     MK_CMPXCHG, MK_EV_MASKED, MK_EV_MODE, MK_EV_SENDING, MK_EV_WOKE, MK_EXITING_GUEST_MODE, MK_FAIL, MK_FULL, MK_IN_GUEST_MODE,
@@ -203,24 +203,23 @@ cdef inline int request_each(mk_ctx *c, mk_ctx *o, uint32_t req, const uint64_t 
     # The table does not move or grow: read once, or the atomic operations make the compiler read it again for each target.
     cdef mk_vcpu *vcpus = c.vm.vcpus
     cdef uint32_t n = c.vm.nr_vcpus
-    cdef uint32_t words = c.vm.vcpu_words
+    cdef const uint64_t *at = targets
+    cdef const uint64_t *end = targets + c.vm.vcpu_words
     cdef uint64_t word
     cdef uint64_t visited = 0
-    cdef uint32_t w = 0
     cdef uint32_t idx
-    while True:
-        while w < words and targets[w] == 0:  # a loop of its own, in registers: most words of a sparse mask are empty
-            w += 1
-        if w == words:
-            break
-        word = targets[w]
-        while word:
-            idx = w * 64 + ctz64(word)
-            word &= word - 1
-            visited += 1
-            if idx < n and vcpus[idx].id != MK_NO_VCPU:
-                vcpu_request_steps(c, o, &vcpus[idx], req, mask, me)
-        w += 1
+    while at < end:
+        word = at[0]
+        if unlikely(word != 0):  # most words of a sparse mask are empty: they are to be passed in a straight line
+            while True:
+                idx = <uint32_t>(at - targets) * 64 + ctz64(word)
+                word &= word - 1
+                visited += 1
+                if idx < n and vcpus[idx].id != MK_NO_VCPU:
+                    vcpu_request_steps(c, o, &vcpus[idx], req, mask, me)
+                if word == 0:
+                    break
+        at += 1
     c.visited += visited
     return 0
 

@@ -222,7 +222,7 @@ cdef class LiveCore(LiveMemory):
         points = [mk_point_names[mk_passed_point(&t.c, i)].decode() for i in range(n - min(n, MK_LAST_POINTS), n)]
         return {
             "number": number, "name": self.names[number], "where": WHERE[mk_bare_load32(&t.where, MK_ACQUIRE)],
-            "since": mk_bare_load64(&t.since, MK_RELAXED), "beat": mk_bare_load64(&t.beat, MK_RELAXED),
+            "stay": mk_bare_load64(&t.stay, MK_RELAXED), "beat": mk_bare_load64(&t.beat, MK_RELAXED),
             "epoch": epoch >> 2, "phase": epoch & 3, "aborts": mk_bare_load32(&t.aborts, MK_RELAXED), "last_points": points,
             "vcpu": v.idx if v is not NULL else None,
             "mode": mk_bare_load32(&v.mode, MK_RELAXED) if v is not NULL else None,
@@ -232,13 +232,13 @@ cdef class LiveCore(LiveMemory):
         }
 
     def quick_scan(self):
-        """Vitals of every thread, as tuples (number, where, since, beat, phase, requests, aborts): the watchdog's first look."""
+        """Vitals of every thread, as tuples (number, where, stay, beat, phase, requests, aborts): the watchdog's first look."""
         cdef unsigned i
         cdef lctx *t
         out = []
         for i in range(self.l.nr_threads):
             t = self.l.threads[i]
-            out.append((i, mk_bare_load32(&t.where, MK_RELAXED), mk_bare_load64(&t.since, MK_RELAXED), mk_bare_load64(&t.beat, MK_RELAXED),
+            out.append((i, mk_bare_load32(&t.where, MK_RELAXED), mk_bare_load64(&t.stay, MK_RELAXED), mk_bare_load64(&t.beat, MK_RELAXED),
                         mk_bare_load64(&t.epoch, MK_RELAXED) & 3,
                         mk_bare_load64(&t.c.vcpu.requests, MK_RELAXED) if t.c.vcpu is not NULL else 0,
                         mk_bare_load32(&t.aborts, MK_RELAXED)))

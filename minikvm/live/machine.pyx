@@ -49,7 +49,7 @@ cdef int call_many(mk_ctx *c, const uint64_t *mask, int wait) except -1 nogil:
             mine = (<uint64_t>1) << (me.idx & 63)
         word &= ~mine  # smp_call_function_many() never interrupts the current CPU
         if word and wait and me is not NULL:
-            mk_bare_rmw32(&me.acks_left, MK_ADD, MK_SEQ_CST, popcount64(word), 0)
+            mk_bare_rmw32(&me.acks_left, MK_ADD, MK_SEQ_CST, popcount64(word) if word & (word - 1) else 1, 0)
         while word:
             pcpu = w * 64 + ctz64(word)
             word &= word - 1
@@ -66,12 +66,12 @@ cdef int call_wait(mk_ctx *c) except -1 nogil:
     cdef lctx *t = <lctx *>c
     cdef pcpu_t *p
     cdef int spins = 0
+    cdef bint waiting = False
     if c.pcpu < 0:
         return 0
     p = slot_of(t.l, c.pcpu)
     if mk_bare_load32(&p.acks_left, MK_ACQUIRE) == 0:  # pairs with the release in acknowledge()
         return 0
-    set_where(t, W_AWAIT_ACK)
     while mk_bare_load32(&p.acks_left, MK_ACQUIRE):
         if mk_bare_load32(&t.l.vm.stopping, MK_RELAXED):
             t.call.aborted = 1
@@ -82,8 +82,12 @@ cdef int call_wait(mk_ctx *c) except -1 nogil:
             spins += 1
             mk_cpu_relax()
         else:
+            if not waiting:  # only a wait that is worth a sleep is one for the watchdog
+                set_where(t, W_AWAIT_ACK)
+                waiting = True
             await_slot(t, p, &p.acks_left, t.l.beat_ns)
-    set_where(t, W_HOST)
+    if waiting:
+        set_where(t, W_HOST)
     return 0
 
 

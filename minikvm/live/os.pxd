@@ -23,13 +23,6 @@ cdef extern from *:
         clock_gettime(CLOCK_MONOTONIC, &t);
         return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
     }
-    /* Some milliseconds behind at most, for a quarter of the cost: for what only the watchdog reads. */
-    static inline uint64_t os_now_coarse(void)
-    {
-        struct timespec t;
-        clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
-        return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-    }
     static inline struct timespec os_timespec(uint64_t ns)
     {
         struct timespec t = { (time_t)(ns / 1000000000u), (long)(ns % 1000000000u) };
@@ -55,7 +48,6 @@ cdef extern from *:
     #endif
     """
     uint64_t os_now() noexcept nogil
-    uint64_t os_now_coarse() noexcept nogil
     void os_futex_wait(mk_atomic32 *word, uint32_t value, uint64_t ns) noexcept nogil
     void os_futex_wake(mk_atomic32 *word, int n) noexcept nogil
     void os_sleep(uint64_t ns) noexcept nogil

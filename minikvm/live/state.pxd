@@ -114,7 +114,7 @@ ctypedef struct lctx:
     mk_atomic32 done        # futex: an interrupt-context call was served; others write
     mk_atomic32 where
     mk_atomic32 granted     # the slot that was granted
-    mk_atomic64 since       # ns; when `where` last changed
+    mk_atomic64 stay        # another number each time that `where` is set: tells one wait or stay from the next
     mk_atomic64 beat        # moves on whenever this thread has run
     mk_atomic64 epoch       # entries and walks of the vCPU: count * 4 + phase
     mk_atomic64 wake_owed   # ghost: bits that were made without NO_WAKEUP and not consumed yet; others write

@@ -21,11 +21,11 @@ BEATS = 2
 
 @dataclass(frozen=True)
 class Suspicion:
-    """A state that should not last: of which thread, since when (ns), and why it is wrong."""
+    """A state that should not last: of which thread, which of its waits or stays, and why it is wrong."""
 
     property: str
     number: int
-    since: int
+    stay: int
     sentence: str
 
 
@@ -55,7 +55,7 @@ class Watchdog:
         for vital in self.core.quick_scan():
             beats[vital[0]] = vital[3]
             for suspicion in self._odd(*vital):
-                key = (suspicion.property, suspicion.number, suspicion.since)
+                key = (suspicion.property, suspicion.number, suspicion.stay)
                 seen[key] = self.cases.get(key) or _Case(suspicion, now)
         self.cases = seen
         old = [case for case in seen.values() if now - case.first_seen >= self.suspect_ns]
@@ -77,21 +77,21 @@ class Watchdog:
             self.paused = False
             self.core.pause(False)
 
-    def _odd(self, number: int, where: int, since: int, _beat: int, phase: int, requests: int, aborts: int) -> Iterator[Suspicion]:
+    def _odd(self, number: int, where: int, stay: int, _beat: int, phase: int, requests: int, aborts: int) -> Iterator[Suspicion]:
         """What should not last, of one thread."""
         if where == GUEST and phase == IN_GUEST_PHASE:
             self.checked["P1"] += 1
             if requests & ~self.core.silent_bits(number):
                 why = "rests in the guest although a request was made that its last check missed, and no IPI for it is pending"
-                yield Suspicion("P1", number, since, why)
+                yield Suspicion("P1", number, stay, why)
         elif where == BLOCKED:
             self.checked["P3"] += 1
             if requests & self.core.wake_owed(number):
-                yield Suspicion("P3", number, since, "rests asleep although a request that must wake it was made")
+                yield Suspicion("P3", number, stay, "rests asleep although a request that must wake it was made")
         elif where in (AWAITS, LOCK):
             self.checked["P7"] += 1
             what = "an acknowledgement that never comes" if where == AWAITS else "a lock that is never released"
-            yield Suspicion("P7", number, since, f"waits for ever for {what}")
+            yield Suspicion("P7", number, stay, f"waits for ever for {what}")
         self.checked["P5"] += 1
         if aborts >= ABORTS_SUSPECT:
             yield Suspicion("P5", number, 0, "aborts every entry, consumes nothing, and nothing changes what aborts it")

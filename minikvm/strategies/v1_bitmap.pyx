@@ -1,6 +1,6 @@
 """The first version of the patch, kept as it was sent: vcpu.cpu is read before the request is made, which loses kicks."""
 from libc.stdint cimport int32_t, uint32_t, uint64_t
-from minikvm.core.bits cimport ctz64
+from minikvm.core.bits cimport ctz64, unlikely
 from minikvm.core.kick cimport get_cpu, kick_many, mask_cpu, needs_ipi, put_cpu, read_cpu, wake_up_step, zalloc_cpumask
 from minikvm.core.native cimport strategy_capsule
 from minikvm.core.requests cimport make_request
@@ -47,26 +47,29 @@ cdef inline int walk(mk_ctx *c, mk_ctx *o, uint32_t req, const uint64_t *targets
     """The steps for each target. *o* does the operations: see vcpu_request_steps() in kick.pxd."""
     cdef mk_vcpu *vcpus = c.vm.vcpus
     cdef uint32_t n = c.vm.nr_vcpus
-    cdef uint32_t words = c.vm.vcpu_words
-    cdef uint32_t w = 0
+    cdef const uint64_t *at = targets
+    cdef const uint64_t *end = targets + c.vm.vcpu_words
     cdef uint32_t i
     cdef uint64_t word
     cdef uint64_t visited = 0
-    while True:
-        while w < words and targets != NULL and targets[w] == 0:
-            w += 1
-        if w == words:
-            break
-        word = ~(<uint64_t>0) if targets == NULL else targets[w]
-        while word:
-            i = w * 64 + ctz64(word)
-            word &= word - 1
-            if i >= n:
-                break
-            visited += 1
+    if targets == NULL:
+        c.visited += n
+        for i in range(n):
             if vcpus[i].id != MK_NO_VCPU:
                 steps(c, o, &vcpus[i], req, mask)
-        w += 1
+        return 0
+    while at < end:
+        word = at[0]
+        if unlikely(word != 0):  # most words of a sparse mask are empty: they are to be passed in a straight line
+            while True:
+                i = <uint32_t>(at - targets) * 64 + ctz64(word)
+                word &= word - 1
+                visited += 1
+                if i < n and vcpus[i].id != MK_NO_VCPU:
+                    steps(c, o, &vcpus[i], req, mask)
+                if word == 0:
+                    break
+        at += 1
     c.visited += visited
     return 0
 
