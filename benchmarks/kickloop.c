@@ -116,7 +116,7 @@ static int upstream(mk_ctx *c, const mk_strategy *s, uint32_t req, const uint64_
 	mk_vm *vm = c->vm;
 	mk_vcpu *vcpus = vm->vcpus;
 	int32_t me = get_cpu(c);
-	uint64_t *mask = cleared(vm->kick_masks + (size_t)vm->mask_words * (size_t)me, vm);
+	uint64_t *mask = cleared(vm->kick_masks + (size_t)vm->mask_stride * (size_t)me, vm);
 	uint64_t bit = request_bit(req);
 	int called;
 	(void)s;
@@ -142,7 +142,7 @@ static int upstream_linear(mk_ctx *c, const mk_strategy *s, uint32_t req, const 
 	mk_vm *vm = c->vm;
 	mk_vcpu *vcpus = vm->vcpus;
 	int32_t me = get_cpu(c);
-	uint64_t *mask = cleared(vm->kick_masks + (size_t)vm->mask_words * (size_t)me, vm);
+	uint64_t *mask = cleared(vm->kick_masks + (size_t)vm->mask_stride * (size_t)me, vm);
 	uint64_t bit = request_bit(req);
 	int called;
 	(void)s;
@@ -257,9 +257,10 @@ bench *bench_new(uint32_t nr_vcpus)
 	uint32_t words = (nr_vcpus + 63) / 64;
 	if (!b)
 		return NULL;
-	b->vm = (mk_vm){.abi = MK_ABI, .nr_vcpus = nr_vcpus, .nr_pcpus = nr_vcpus, .vcpu_words = words, .mask_words = words};
+	b->vm = (mk_vm){.abi = MK_ABI, .nr_vcpus = nr_vcpus, .nr_pcpus = nr_vcpus, .vcpu_words = words,
+			.mask_words = words, .mask_stride = (words + 7) & ~7u};
 	b->vm.vcpus = zeroed(nr_vcpus * sizeof(mk_vcpu));
-	b->vm.kick_masks = zeroed((size_t)words * nr_vcpus * 8);
+	b->vm.kick_masks = zeroed((size_t)b->vm.mask_stride * nr_vcpus * 8);
 	b->vm.online = zeroed(words * 8);
 	b->ctx.scratch = zeroed(2 * words * 8);
 	b->sent = zeroed(words * 8);

@@ -7,6 +7,8 @@ from typing import Protocol, runtime_checkable
 
 from pydantic import BaseModel
 
+from minikvm.requestdefs import KVM_REQUESTS
+
 
 class Registry(Protocol):
     """The names that plugins provide.
@@ -32,22 +34,8 @@ class RequestTraits(Protocol):
         ...
 
 
-_WAITING = (
-    *("TLB_FLUSH", "VM_DEAD", "OUTSIDE_GUEST_MODE", "MCLOCK_INPROGRESS", "SCAN_IOAPIC", "APIC_PAGE_RELOAD", "APICV_UPDATE"),
-    *("TLB_FLUSH_GUEST", "UPDATE_CPU_DIRTY_LOGGING", "MMU_FREE_OBSOLETE_ROOTS", "HV_TLB_FLUSH"),
-)  # fmt: skip
-_QUIET = (
-    *("UNBLOCK", "DIRTY_RING_SOFT_FULL", "MIGRATE_TIMER", "MMU_SYNC", "CLOCK_UPDATE", "LOAD_MMU_PGD", "EVENT", "STEAL_UPDATE"),
-    *("NMI", "PMU", "PMI", "SMI", "MASTERCLOCK_UPDATE", "GLOBAL_CLOCK_UPDATE", "LOAD_EOI_EXITMAP", "TLB_FLUSH_CURRENT"),
-)  # fmt: skip
-
-KVM_TRAITS: dict[str, frozenset[str]] = {name: frozenset() for name in _QUIET} | {
-    name: frozenset({"wait", "no_wakeup"}) for name in _WAITING
-}
-"""Flags of x86 requests in Linux 6.18 (include/linux/kvm_host.h, arch/x86/include/asm/kvm_host.h), for files read without plugins."""
-KVM_TRAITS["MCLOCK_INPROGRESS"] |= {"gate"}
-KVM_TRAITS["OUTSIDE_GUEST_MODE"] |= {"no_action"}
-KVM_TRAITS["VM_DEAD"] |= {"sticky"}
+KVM_TRAITS: dict[str, frozenset[str]] = {name: traits for name, (_, traits) in KVM_REQUESTS.items()}
+"""KVM's own requests, for files that are read without plugins."""
 
 
 def traits_of(name: str, registry: Registry | None) -> frozenset[str] | None:

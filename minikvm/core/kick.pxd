@@ -160,7 +160,7 @@ cdef inline int put_cpu(mk_ctx *c) except -1 nogil:
 
 cdef inline uint64_t *kick_mask(mk_ctx *c) noexcept nogil:
     """this_cpu_cpumask_var_ptr(cpu_kick_mask): the current pCPU's own, cleared. Only with preemption off."""
-    cdef uint64_t *mask = c.vm.kick_masks + <size_t>c.vm.mask_words * <size_t>(c.pcpu if c.pcpu >= 0 else 0)
+    cdef uint64_t *mask = c.vm.kick_masks + <size_t>c.vm.mask_stride * <size_t>(c.pcpu if c.pcpu >= 0 else 0)
     memset(mask, 0, c.vm.mask_words * sizeof(uint64_t))
     return mask
 

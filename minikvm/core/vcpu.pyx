@@ -128,7 +128,8 @@ cdef class VcpuTable:
         vm.nr_pcpus = pcpus
         vm.vcpu_words = bm_words(count)
         vm.mask_words = bm_words(pcpus)
-        vm.kick_masks = <uint64_t *>zalloc_lines(<size_t>vm.mask_words * pcpus * sizeof(uint64_t))
+        vm.mask_stride = (vm.mask_words + 7) & ~7  # no two kick masks share a cache line
+        vm.kick_masks = <uint64_t *>zalloc_lines(<size_t>vm.mask_stride * pcpus * sizeof(uint64_t))
         vm.online = <uint64_t *>zalloc_lines(vm.mask_words * sizeof(uint64_t))
         bm_fill(vm.online, pcpus)
         apics = list(range(pcpus)) if apic_of is None else numbers(apic_of, "apic_of", pcpus, "pCPU", MK_NO_VCPU - 1)

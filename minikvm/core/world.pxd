@@ -121,6 +121,7 @@ cdef extern from "<minikvm/minikvm.h>" nogil:
         uint32_t nr_pcpus
         uint32_t vcpu_words
         uint32_t mask_words
+        uint32_t mask_stride
         mk_atomic32 stopping
         mk_vcpu *vcpus
         mk_world *world

@@ -26,6 +26,6 @@ except OSError as error:
 
 
 def test_a_kernel_without_membarrier_is_named_at_start() -> None:
-    done = subprocess.run([sys.executable, "-c", WITHOUT_MEMBARRIER], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([sys.executable, "-I", "-c", WITHOUT_MEMBARRIER], capture_output=True, text=True, timeout=60, check=False)
     assert done.stderr == ""
     assert done.stdout.startswith("[Errno 38] back end membarrier: this kernel does not offer MEMBARRIER_CMD_PRIVATE_EXPEDITED")

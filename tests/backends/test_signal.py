@@ -86,5 +86,5 @@ except OSError as error:
 
 
 def test_a_queue_of_signals_that_stays_full_is_an_error_that_names_the_call() -> None:
-    done = subprocess.run([sys.executable, "-c", FULL_QUEUE], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([sys.executable, "-I", "-c", FULL_QUEUE], capture_output=True, text=True, timeout=60, check=False)
     assert (done.stdout, done.stderr) == ("[Errno 11] tgkill: Resource temporarily unavailable\n", "")

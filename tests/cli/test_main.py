@@ -41,7 +41,7 @@ def test_a_plugin_may_be_named_before_or_after_the_command(invoke, parts, argume
 
 def test_help_imports_nothing_but_click():
     code = "import sys; from minikvm.cli.main import cli; cli(['--help'], standalone_mode=False); print(*sys.modules, file=sys.stderr)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True, check=True)
     assert {"pydantic", "pluggy", "yaml", "rich"} & set(done.stderr.split()) == set()
 
 

@@ -115,7 +115,7 @@ def process(written):
     started = []
 
     def process(*arguments, **sections):
-        command = [sys.executable, "-m", "minikvm", "run", written(**sections), "--json", *arguments]
+        command = [sys.executable, "-I", "-m", "minikvm", "run", written(**sections), "--json", *arguments]
         started.append(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
         return started[-1]
 

@@ -24,7 +24,7 @@ print(json.dumps({"exit_code": report.exit_code, "vcpus": vcpus, "peak_kib": res
 
 @pytest.mark.parametrize("path", CONFIGS, ids=[path.stem for path in CONFIGS])
 def test_a_shipped_configuration_runs_without_a_violation(path):
-    command = [sys.executable, "-m", "minikvm", "run", str(path), "--duration", "2s", "--json"]
+    command = [sys.executable, "-I", "-m", "minikvm", "run", str(path), "--duration", "2s", "--json"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr or [v["sentence"] for v in json.loads(done.stdout)["violations"]]
     assert json.loads(done.stdout)["totals"]["calls"] > 0
@@ -32,7 +32,7 @@ def test_a_shipped_configuration_runs_without_a_violation(path):
 
 def test_1024_vcpus_start_run_and_stop_in_less_than_1_gib():
     big = next(path for path in CONFIGS if path.stem == "big")
-    done = subprocess.run([sys.executable, "-c", MEASURED, str(big)], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([sys.executable, "-I", "-c", MEASURED, str(big)], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     measured = json.loads(done.stdout)
     assert (measured["exit_code"], measured["vcpus"]) == (0, 1024)

@@ -72,6 +72,7 @@ struct mk_vm {
 	uint32_t nr_pcpus;
 	uint32_t vcpu_words;  /* 64-bit words of a bitmap over vCPUs */
 	uint32_t mask_words;  /* 64-bit words of a cpumask */
+	uint32_t mask_stride; /* 64-bit words from one pCPU's kick mask to the next: whole cache lines */
 	mk_atomic32 stopping; /* 1: every wait ends */
 	mk_vcpu *vcpus;
 	mk_world *world;
