@@ -23,15 +23,16 @@ cdef int deliver(mk_ctx *c, live_t *l, uint32_t pcpu, uint32_t bits) except -1 n
     """One IPI, as the injectors let it through: now, later by the wire thread, or never."""
     cdef pcpu_t *p = slot_of(l, pcpu)
     cdef int verdict
-    c.point_pcpu = <int32_t>pcpu
-    verdict = mk_point(c, MK_PT_IPI_SEND, NULL)
-    c.point_pcpu = -1
-    if verdict == MK_IPI_LOST:
-        return 0
-    if verdict == MK_IPI_LATE and mk_bare_load32(&l.late, MK_RELAXED):
-        if not mk_bare_rmw32(&p.late_bits, MK_OR, MK_SEQ_CST, bits, 0):
-            mk_bare_rmw32(&l.in_flight, MK_ADD, MK_SEQ_CST, 1, 0)
-        return 0
+    if c.world != NULL:
+        c.point_pcpu = <int32_t>pcpu
+        verdict = mk_point(c, MK_PT_IPI_SEND, NULL)
+        c.point_pcpu = -1
+        if verdict == MK_IPI_LOST:
+            return 0
+        if verdict == MK_IPI_LATE and mk_bare_load32(&l.late, MK_RELAXED):
+            if not mk_bare_rmw32(&p.late_bits, MK_OR, MK_SEQ_CST, bits, 0):
+                mk_bare_rmw32(&l.in_flight, MK_ADD, MK_SEQ_CST, 1, 0)
+            return 0
     if not raise_irq(c, l, p, bits) & P_HELD:
         idle_service(c, l, p)
     return 0

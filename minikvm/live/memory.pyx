@@ -176,7 +176,7 @@ cdef class LiveMemory:
                 line.targets[i >> 6] |= (<uint64_t>1) << (i & 63)
 
     cdef lctx *new_thread(self, name, uint32_t kind, uint64_t seed, int home) except NULL:
-        cdef lctx *t = <lctx *>self.zeroed(1, sizeof(lctx))
+        cdef lctx *t = <lctx *>aligned((sizeof(lctx) + 63) & ~<size_t>63)  # it is written all the time: no line shared with another thread's
         cdef live_t *l = &self.l
         cdef uint32_t vw = l.vm.vcpu_words
         cdef uint64_t x

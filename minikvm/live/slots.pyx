@@ -185,7 +185,6 @@ cdef int service(lctx *t) except -1 nogil:
     if not mk_bare_load32(&p.pending, MK_RELAXED) & P_IRQS:
         return 0
     irqs = mk_bare_rmw32(&p.pending, MK_AND, MK_SEQ_CST, <uint32_t>~P_IRQS, 0) & P_IRQS
-    t.c.irqs_off += 1
     if irqs & P_CALL:
         acknowledge(&t.c, t.l, p)
     if irqs & P_TICK:
@@ -193,8 +192,9 @@ cdef int service(lctx *t) except -1 nogil:
     if irqs & P_WORK:
         work = <lctx *>mk_bare_rmw64(&p.work, MK_XCHG, MK_ACQ_REL, 0, 0)
         if work is not NULL:
+            t.c.irqs_off += 1
             t.l.run_interrupt(work, p.idx)
-    t.c.irqs_off -= 1
+            t.c.irqs_off -= 1
     bump(&t.n[N_IPIS_HANDLED], 1)
     mk_point(&t.c, MK_PT_IRQ_HANDLED, t.c.vcpu)
     return <int>irqs
