@@ -14,6 +14,9 @@ from minikvm.live.state cimport (
     N_EXITS, N_FASTPATH, N_MIGRATIONS, N_PREEMPTIONS, N_SPURIOUS, P_CALL, P_GUEST, P_HELD, P_IRQS, P_RESCHED, W_AWAIT_ACK, W_AWAIT_REQ,
     W_BLOCKED, W_GUEST, W_HOST, W_LOCK, bump, lctx, live_t, pcpu_t, slot_of)
 
+cdef enum:
+    ACK_POLLS = 200  # looks for an acknowledgement before sleeping: some microseconds, less than a sleep and a wake-up take
+
 cdef uint64_t AWAIT_BACKOFF_MAX = 1000000  # ns: how long an aborted entry sleeps before it looks at its gate again
 
 
@@ -84,7 +87,7 @@ cdef int call_wait(mk_ctx *c) except -1 nogil:
             break
         if mk_bare_load32(&p.pending, MK_RELAXED) & P_IRQS:
             service(t)
-        elif spins < 50:
+        elif spins < ACK_POLLS:
             spins += 1
             mk_cpu_relax()
         else:
