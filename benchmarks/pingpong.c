@@ -20,7 +20,7 @@
  *   spin        nothing but line B
  *   membarrier  sender membarrier(PRIVATE_EXPEDITED), then line B
  *
- * The way back is the same for all: the sender polls line D 50 times, then FUTEX_WAITs on line E, and the receiver that finds it asleep
+ * The way back is the same for all: the sender polls line D 200 times, then FUTEX_WAITs on line E, and the receiver that finds it asleep
  * FUTEX_WAKEs it. Polls pause. Nothing else: no clock, no timeout, no accounts.
  *
  * What minikvm does on top of that: it looks for injectors, stop requests, queued threads and timeslices; notes what the thread does and
@@ -38,6 +38,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -45,7 +46,7 @@
 #include <minikvm/plug.h>
 
 #define LINE __attribute__((aligned(64)))
-#define POLLS 50
+#define POLLS 200
 #define YIELD_EVERY 1000
 #define SETTLE_NS 20000
 
@@ -81,7 +82,7 @@ void pin(int cpu)
 
 /* ---- by hand ---- */
 
-static struct {
+static struct hand {
 	LINE mk_atomic32 pending;  /* A */
 	LINE mk_atomic32 bell;     /* B */
 	LINE mk_atomic64 callers;  /* C */
@@ -93,7 +94,8 @@ static struct {
 	pid_t pid, tid;
 	sigset_t open;
 	pthread_t thread;
-} hand;
+} *hand_;
+#define hand (*hand_)
 
 static __thread mk_atomic32 rung;
 static void on_signal(int number) { (void)number; atomic_store_explicit(&rung.v, 1, memory_order_relaxed); }
@@ -285,9 +287,16 @@ static uint64_t settled(void)
 			took = now() - from_; \
 	} while (0)
 
+/* Elsewhere in memory each time: how long a cache line takes from CPU to CPU depends on its address. The blocks are kept on purpose. */
 int hand_open(int kind, int number, int cpu)
 {
+	static unsigned pages;
 	struct sigaction action = {.sa_handler = on_signal};
+	pages = pages * 7 % 61 + 1;
+	if (posix_memalign((void **)&hand_, 4096, pages * 4096))
+		return -1;
+	memset(hand_, 0, pages * 4096);
+	hand_ += pages * 4096 / sizeof *hand_ / 2;
 	settle = kind == FUTEX || kind == EVENTFD || kind == SIGNAL;
 	hand.kind = kind;
 	hand.signal = number;

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from measure import Row, compare
+from measure import Row, in_turns, rounds_of
 from native import address_of, build, capsule, pointer
 
 from minikvm.core.requests import RequestRegistry
@@ -21,6 +21,7 @@ from minikvm.live.core import NO_BIT, LiveCore
 from minikvm.plugins import Manager
 
 BOUND = 1.15
+SETUPS = 5
 SENDER, RECEIVER = 0, 1
 """The pCPU slots of the two."""
 
@@ -85,8 +86,7 @@ class RoundTrips:
         loop, strategy = (pointer(capsules[0], "loop"), pointer(capsules[1], "strategy")) if whole else (None, None)
         lib.live_open(self.cpus[1], loop, strategy, request.value)
         core = LiveCore(
-            VcpuTable(1, 2), strategy=capsule(address_of(lib, "live_strategy"), "strategy"),
-            loop=capsule(address_of(lib, "live_loop"), "loop"),
+            VcpuTable(1, 2), strategy=capsule(address_of(lib, "live_strategy"), "strategy"), loop=capsule(address_of(lib, "live_loop"), "loop"),
             backend=backend.native(), engine=capsule(address_of(lib, "live_engine"), "engine"), injectors=[], spin=primitive.spin,
             used=[SENDER, RECEIVER], max_threads=2, max_lines=1, guest=(0, 0.0, 0.0, 0, 0.0, 0, 0.0), migrate=0.0, slice_ns=2_000_000,
             late_ns=0, wire=False, seed=1,
@@ -111,18 +111,25 @@ class RoundTrips:
             core.close()
             del parts, capsules
 
-    def rows(self, rounds: int, primitives: tuple[Primitive, ...] = PRIMITIVES) -> Iterator[Row]:
-        """Each back end against its bound; then, without one, what a whole call through a strategy and a run loop takes."""
+    def _pairs(self, primitive: Primitive, whole: bool, rounds: int) -> list[tuple[float, float]]:
+        """One set-up of both pairs of threads, and *rounds* rounds in turns."""
         before = os.sched_getaffinity(0)
+        with self._by_hand(primitive) as hand, self._live(primitive, whole) as live:
+            os.sched_setaffinity(0, {self.cpus[0]})
+            try:
+                in_turns(live, hand, 2)
+                return in_turns(live, hand, rounds)
+            finally:
+                os.sched_setaffinity(0, before)
+
+    def rows(self, rounds: int, primitives: tuple[Primitive, ...] = PRIMITIVES) -> Iterator[Row]:
+        """Each back end against its bound; then, without one, what a whole call through a strategy and a run loop takes.
+
+        SETUPS set-ups, since the time that a cache line takes between two CPUs depends on where in memory it is.
+        """
         for whole in (False, True):
             for primitive in primitives:
-                with self._by_hand(primitive) as hand, self._live(primitive, whole) as live:
-                    os.sched_setaffinity(0, {self.cpus[0]})
-                    try:
-                        if whole:
-                            yield compare("whole call", f"{primitive.name}: upstream, x86 and all checks", live, hand,
-                                          rounds=max(5, rounds // 3))
-                        else:
-                            yield compare("round trip", primitive.name, live, hand, rounds=rounds, bound=BOUND)
-                    finally:
-                        os.sched_setaffinity(0, before)
+                name = f"{primitive.name}: upstream, x86 and all checks" if whole else primitive.name
+                row = rounds_of("whole call" if whole else "round trip", name, lambda p=primitive, w=whole: self._pairs(p, w, max(3, rounds // SETUPS)),
+                                SETUPS, None if whole else BOUND)
+                yield row

@@ -99,6 +99,7 @@ cdef inline bint poll_bell(const mk_atomic32 *bell, uint64_t timeout_ns, uint32_
     cdef uint64_t end = 0
     cdef uint64_t now
     cdef uint32_t looks = 0
+    cdef uint32_t until_yield = yield_every
     while mk_bare_load32(bell, MK_RELAXED) == 0:
         looks += 1
         if looks % CLOCK_EVERY == 0 and timeout_ns != MK_FOREVER:
@@ -107,7 +108,9 @@ cdef inline bint poll_bell(const mk_atomic32 *bell, uint64_t timeout_ns, uint32_
                 end = MK_FOREVER if timeout_ns > MK_FOREVER - now else now + timeout_ns
             elif now >= end:
                 return False
-        if looks % yield_every == 0:
+        until_yield -= 1  # counted down: a division would make every look longer, and the guest later
+        if until_yield == 0:
+            until_yield = yield_every
             sched_yield()
         else:
             mk_cpu_relax()

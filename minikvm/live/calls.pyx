@@ -96,8 +96,6 @@ cdef int own_calls(lctx *t) except -1 nogil:
     """The calls of this thread that are due, each once."""
     cdef uint32_t i
     cdef uint64_t now
-    if t.nr_lines == 0:
-        return 0
     now = os_now()
     for i in range(t.nr_lines):
         if not stopping(t.l) and claim(t, i, now):
@@ -141,7 +139,8 @@ cdef int vcpu_main(lctx *t) except -1 nogil:
                     break
             if mk_bare_load32(&t.walk_due, MK_RELAXED) and mk_bare_rmw32(&t.walk_due, MK_XCHG, MK_ACQ_REL, 0, 0):
                 shadow_walk(c, v)
-            own_calls(t)
+            if t.nr_lines:
+                own_calls(t)
             if c.vm.sticky_mask:
                 sticky = mk_bare_load64(&v.requests, MK_RELAXED) & c.vm.sticky_mask
                 if sticky:

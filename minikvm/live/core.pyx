@@ -11,7 +11,7 @@ from minikvm.live.memory cimport LiveMemory
 from minikvm.live.os cimport os_futex_wait, os_gettid, os_now
 from minikvm.live.slots cimport stop_everything
 from minikvm.live.state cimport (
-    HIST_SHARDS, K_COUNTERS, MAX_FOUND, NR_KINDS, NR_PROPS, N_COUNTERS, P_IRQS, W_BLOCKED, found_t, lctx, line_t, pcpu_t, slot_of)
+    HIST_SHARDS, K_COUNTERS, MAX_FOUND, NR_KINDS, NR_PROPS, N_COUNTERS, PLACE_BITS, P_IRQS, W_BLOCKED, found_t, lctx, line_t, pcpu_t, slot_of)
 
 WHERE = ("start", "host", "guest", "run queue", "blocked", "awaiting acknowledgements", "awaiting a gate", "lock", "parked", "idle",
          "interrupt", "done")
@@ -23,6 +23,19 @@ KIND_COUNTERS = ("calls", "targets", "bits_set", "coalesced", "ipis", "woken", "
 PROPERTIES = ("P1", "P2", "P3", "P5", "P6", "P7", "P8")
 NO_BIT = NR_KINDS - 1
 assert len(COUNTERS) == N_COUNTERS and len(KIND_COUNTERS) == K_COUNTERS and len(PROPERTIES) == NR_PROPS
+
+
+cdef inline uint32_t where_of(lctx *t) noexcept nogil:
+    return <uint32_t>(mk_bare_load64(&t.place, MK_ACQUIRE) & ((1 << PLACE_BITS) - 1))
+
+
+cdef inline uint64_t stay_of(lctx *t) noexcept nogil:
+    return mk_bare_load64(&t.place, MK_ACQUIRE) >> PLACE_BITS
+
+
+cdef inline uint64_t beat_of(lctx *t) noexcept nogil:
+    """Who came to another place has run, too."""
+    return mk_bare_load64(&t.beat, MK_RELAXED) + stay_of(t)
 
 
 @cython.no_gc_clear
@@ -97,7 +110,7 @@ cdef class LiveCore(LiveMemory):
                 bits = mk_bare_load64(&t.c.vcpu.requests, MK_ACQUIRE) & ~kept
                 if mk_bare_load32(&t.handling, MK_ACQUIRE) & 1:
                     return False
-                if bits and (mk_bare_load32(&t.where, MK_RELAXED) != W_BLOCKED or bits & mk_bare_load64(&t.wake_owed, MK_RELAXED)):
+                if bits and (where_of(t) != W_BLOCKED or bits & mk_bare_load64(&t.wake_owed, MK_RELAXED)):
                     return False
         return True
 
@@ -221,8 +234,8 @@ cdef class LiveCore(LiveMemory):
         cdef uint32_t i
         points = [mk_point_names[mk_passed_point(&t.c, i)].decode() for i in range(n - min(n, MK_LAST_POINTS), n)]
         return {
-            "number": number, "name": self.names[number], "where": WHERE[mk_bare_load32(&t.where, MK_ACQUIRE)],
-            "stay": mk_bare_load64(&t.stay, MK_RELAXED), "beat": mk_bare_load64(&t.beat, MK_RELAXED),
+            "number": number, "name": self.names[number], "where": WHERE[where_of(t)],
+            "stay": stay_of(t), "beat": beat_of(t),
             "epoch": epoch >> 2, "phase": epoch & 3, "aborts": mk_bare_load32(&t.aborts, MK_RELAXED), "last_points": points,
             "vcpu": v.idx if v is not NULL else None,
             "mode": mk_bare_load32(&v.mode, MK_RELAXED) if v is not NULL else None,
@@ -238,7 +251,7 @@ cdef class LiveCore(LiveMemory):
         out = []
         for i in range(self.l.nr_threads):
             t = self.l.threads[i]
-            out.append((i, mk_bare_load32(&t.where, MK_RELAXED), mk_bare_load64(&t.stay, MK_RELAXED), mk_bare_load64(&t.beat, MK_RELAXED),
+            out.append((i, where_of(t), stay_of(t), beat_of(t),
                         mk_bare_load64(&t.epoch, MK_RELAXED) & 3,
                         mk_bare_load64(&t.c.vcpu.requests, MK_RELAXED) if t.c.vcpu is not NULL else 0,
                         mk_bare_load32(&t.aborts, MK_RELAXED)))

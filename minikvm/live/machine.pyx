@@ -14,23 +14,32 @@ from minikvm.live.state cimport (
     N_EXITS, N_FASTPATH, N_MIGRATIONS, N_PREEMPTIONS, N_SPURIOUS, P_CALL, P_GUEST, P_HELD, P_IRQS, P_RESCHED, W_AWAIT_ACK, W_AWAIT_REQ,
     W_BLOCKED, W_GUEST, W_HOST, W_LOCK, bump, lctx, live_t, pcpu_t, slot_of)
 
+cdef enum:
+    ACK_POLLS = 200  # looks for an acknowledgement before sleeping: some microseconds, less than a sleep and a wake-up take
+
 cdef uint64_t AWAIT_BACKOFF_MAX = 1000000  # ns: how long an aborted entry sleeps before it looks at its gate again
 
 
 # ---- IPIs ----
 
-cdef int deliver(mk_ctx *c, live_t *l, uint32_t pcpu, uint32_t bits) except -1 nogil:
-    """One IPI, as the injectors let it through: now, later by the wire thread, or never."""
+cdef int taken(mk_ctx *c, live_t *l, uint32_t pcpu, uint32_t bits) except -1 nogil:
+    """Do the injectors take this IPI: to bring it later by the wire thread, or never? 1, or 0 when it goes through now."""
     cdef pcpu_t *p = slot_of(l, pcpu)
     cdef int verdict
     c.point_pcpu = <int32_t>pcpu
     verdict = mk_point(c, MK_PT_IPI_SEND, NULL)
     c.point_pcpu = -1
-    if verdict == MK_IPI_LOST:
-        return 0
     if verdict == MK_IPI_LATE and mk_bare_load32(&l.late, MK_RELAXED):
         if not mk_bare_rmw32(&p.late_bits, MK_OR, MK_SEQ_CST, bits, 0):
             mk_bare_rmw32(&l.in_flight, MK_ADD, MK_SEQ_CST, 1, 0)
+        return 1
+    return verdict == MK_IPI_LOST
+
+
+cdef inline int deliver(mk_ctx *c, live_t *l, uint32_t pcpu, uint32_t bits) except -1 nogil:
+    """One IPI."""
+    cdef pcpu_t *p = slot_of(l, pcpu)
+    if c.world != NULL and taken(c, l, pcpu, bits):
         return 0
     if not raise_irq(c, l, p, bits) & P_HELD:
         idle_service(c, l, p)
@@ -39,24 +48,24 @@ cdef int deliver(mk_ctx *c, live_t *l, uint32_t pcpu, uint32_t bits) except -1 n
 
 cdef int call_many(mk_ctx *c, const uint64_t *mask, int wait) except -1 nogil:
     cdef live_t *l = (<lctx *>c).l
-    cdef pcpu_t *me = slot_of(l, c.pcpu) if c.pcpu >= 0 else NULL
-    cdef uint64_t word, mine
+    cdef uint32_t words = l.vm.mask_words
+    cdef bint held = c.pcpu >= 0
+    cdef uint32_t mine = <uint32_t>c.pcpu >> 6 if held else words
+    cdef uint64_t bit = (<uint64_t>1) << (c.pcpu & 63)
+    cdef uint64_t word
     cdef uint32_t w, pcpu
-    for w in range(l.vm.mask_words):
+    for w in range(words):
         word = mask[w] & l.vm.online[w]
-        mine = 0
-        if me is not NULL and (me.idx >> 6) == w:
-            mine = (<uint64_t>1) << (me.idx & 63)
-        word &= ~mine  # smp_call_function_many() never interrupts the current CPU
-        if word and wait and me is not NULL:
-            mk_bare_rmw32(&me.acks_left, MK_ADD, MK_SEQ_CST, popcount64(word) if word & (word - 1) else 1, 0)
+        if w == mine:
+            word &= ~bit  # smp_call_function_many() never interrupts the current CPU
+        if word and wait and held:
+            mk_bare_rmw32(&slot_of(l, c.pcpu).acks_left, MK_ADD, MK_SEQ_CST, popcount64(word) if word & (word - 1) else 1, 0)
         while word:
             pcpu = w * 64 + ctz64(word)
             word &= word - 1
-            if wait and me is not NULL:
+            if wait and held:
                 # Queued before the interrupt is raised: pairs with the exchange in acknowledge().
-                mk_bare_rmw64(<mk_atomic64 *>&l.call_from[<size_t>pcpu * l.vm.mask_words + (me.idx >> 6)], MK_OR, MK_SEQ_CST,
-                              (<uint64_t>1) << (me.idx & 63), 0)
+                mk_bare_rmw64(<mk_atomic64 *>&l.call_from[<size_t>pcpu * words + mine], MK_OR, MK_SEQ_CST, bit, 0)
             deliver(c, l, pcpu, P_CALL)
     return 0
 
@@ -78,7 +87,7 @@ cdef int call_wait(mk_ctx *c) except -1 nogil:
             break
         if mk_bare_load32(&p.pending, MK_RELAXED) & P_IRQS:
             service(t)
-        elif spins < 50:
+        elif spins < ACK_POLLS:
             spins += 1
             mk_cpu_relax()
         else:

@@ -20,8 +20,9 @@ cdef extern from "<stdlib.h>":
     int posix_memalign(void **p, size_t alignment, size_t size) noexcept nogil
 
 cdef void *aligned(size_t size) except NULL:
-    """Zeroed memory on a cache line's boundary."""
+    """Zeroed memory in cache lines of its own: what threads write all the time must not share one with anything else."""
     cdef void *p = NULL
+    size = (size + 63) & ~<size_t>63
     if posix_memalign(&p, 64, size) != 0:
         raise MemoryError
     memset(p, 0, size)
@@ -179,7 +180,7 @@ cdef class LiveMemory:
                 line.targets[i >> 6] |= (<uint64_t>1) << (i & 63)
 
     cdef lctx *new_thread(self, name, uint32_t kind, uint64_t seed, int home) except NULL:
-        cdef lctx *t = <lctx *>self.zeroed(1, sizeof(lctx))
+        cdef lctx *t = <lctx *>aligned(sizeof(lctx))
         cdef live_t *l = &self.l
         cdef uint32_t vw = l.vm.vcpu_words
         cdef uint64_t x

@@ -1,19 +1,31 @@
 # cython: language_level=3
 """pCPU slots: taking and giving up, raising interrupts, handling them. The IPI rules are in ARCHITECTURE.md, "pCPUs, IRQs and IPIs"."""
 from libc.stdint cimport int32_t, uint32_t, uint64_t
-from minikvm.core.world cimport MK_RELAXED, mk_atomic32, mk_bare_load64, mk_bare_store32, mk_bare_store64, mk_ctx
-from minikvm.live.state cimport bump, lctx, live_t, pcpu_t
+from minikvm.core.world cimport MK_CMPXCHG, MK_OR, MK_RELAXED, MK_SEQ_CST, mk_atomic32, mk_bare_load64, mk_bare_rmw32, mk_bare_store64, mk_ctx
+from minikvm.live.os cimport os_futex_wake
+from minikvm.live.state cimport P_AWAIT, P_GUEST, P_HELD, P_IRQS, PLACE_BITS, lctx, live_t, pcpu_t
 
 cdef inline void set_where(lctx *t, uint32_t where) noexcept nogil:
-    """For the watchdog: what this thread is doing, which time it does so (no clock: that would be the dearest part of entering the guest),
-    and that it has run."""
-    mk_bare_store32(&t.where, MK_RELAXED, where)
-    bump(&t.beat, 1)
-    mk_bare_store64(&t.stay, MK_RELAXED, mk_bare_load64(&t.beat, MK_RELAXED))
+    """For the watchdog: what this thread is doing now, and that this is another time. One store and no clock: it is done at each guest entry."""
+    mk_bare_store64(&t.place, MK_RELAXED, ((mk_bare_load64(&t.place, MK_RELAXED) >> PLACE_BITS) + 1) << PLACE_BITS | where)
+
+cdef inline uint32_t raise_irq(mk_ctx *c, live_t *l, pcpu_t *p, uint32_t bits) except? 0xffffffff nogil:
+    """Mark the slot pending and make its holder look. Returns the old pending word."""
+    # A guess first: in the guest, with nothing pending. A fetch_or() whose result is wanted is a load and then a compare-and-swap, which
+    # fetches the other CPU's cache line twice. seq_cst, both: the sender's stores before it are seen by the handler; pairs with the fetch_and
+    # in service().
+    cdef uint32_t old = mk_bare_rmw32(&p.pending, MK_CMPXCHG, MK_SEQ_CST, P_HELD | P_GUEST | bits, P_HELD | P_GUEST)
+    if old != (P_HELD | P_GUEST):  # the swap failed, and was no more than a look (relaxed)
+        old = mk_bare_rmw32(&p.pending, MK_OR, MK_SEQ_CST, bits, 0)
+    if old & P_GUEST:
+        if not old & P_IRQS:  # whoever set the first bit rings; the holder looks at all of them
+            l.backend.ring(l.backend, c, &p.bell)
+    elif old & P_AWAIT:
+        os_futex_wake(&p.pending, 1)
+    return old
 
 cdef int take(lctx *t, pcpu_t *p) except -1 nogil
 cdef int give(lctx *t) except -1 nogil
-cdef uint32_t raise_irq(mk_ctx *c, live_t *l, pcpu_t *p, uint32_t bits) except? 0xffffffff nogil
 cdef int idle_service(mk_ctx *c, live_t *l, pcpu_t *p) except -1 nogil
 cdef int service(lctx *t) except -1 nogil
 cdef int await_slot(lctx *t, pcpu_t *p, mk_atomic32 *until_zero, uint64_t ns) except -1 nogil

@@ -16,18 +16,6 @@ from minikvm.live.state cimport (
     slot_of)
 
 
-cdef uint32_t raise_irq(mk_ctx *c, live_t *l, pcpu_t *p, uint32_t bits) except? 0xffffffff nogil:
-    """Mark the slot pending and make its holder look. Returns the old pending word."""
-    # seq_cst: the sender's stores before it are seen by the handler; pairs with the fetch_and in service().
-    cdef uint32_t old = mk_bare_rmw32(&p.pending, MK_OR, MK_SEQ_CST, bits, 0)
-    if old & P_GUEST:
-        if not old & P_IRQS:  # whoever set the first bit rings; the holder looks at all of them
-            l.backend.ring(l.backend, c, &p.bell)
-    elif old & P_AWAIT:
-        os_futex_wake(&p.pending, 1)
-    return old
-
-
 cdef int acknowledge(mk_ctx *c, live_t *l, pcpu_t *p) except -1 nogil:
     """Tell every slot whose bit is in this slot's call_from that its call was served."""
     cdef uint64_t *words = l.call_from + <size_t>p.idx * l.vm.mask_words
@@ -35,7 +23,9 @@ cdef int acknowledge(mk_ctx *c, live_t *l, pcpu_t *p) except -1 nogil:
     cdef uint32_t w
     cdef pcpu_t *sender
     for w in range(l.vm.mask_words):
-        if mk_bare_load64(<mk_atomic64 *>&words[w], MK_RELAXED) == 0:
+        # Of many words most are empty, and a look is cheap. Of one word somebody wrote it just now: to look first would fetch its cache line
+        # twice, once to read it and once to own it.
+        if l.vm.mask_words > 1 and mk_bare_load64(<mk_atomic64 *>&words[w], MK_RELAXED) == 0:
             continue
         word = mk_bare_rmw64(<mk_atomic64 *>&words[w], MK_XCHG, MK_ACQ_REL, 0, 0)
         while word:
@@ -182,10 +172,12 @@ cdef int service(lctx *t) except -1 nogil:
     if t.c.pcpu < 0:
         return 0
     p = slot_of(t.l, t.c.pcpu)
-    if not mk_bare_load32(&p.pending, MK_RELAXED) & P_IRQS:
+    irqs = mk_bare_load32(&p.pending, MK_ACQUIRE) & P_IRQS
+    if irqs == 0:
         return 0
-    irqs = mk_bare_rmw32(&p.pending, MK_AND, MK_SEQ_CST, <uint32_t>~P_IRQS, 0) & P_IRQS
-    t.c.irqs_off += 1
+    # What was seen is consumed, no more: a fetch_and() whose result nobody wants is one instruction, else it is a loop. What came in
+    # between stays for the next look. seq_cst: pairs with the fetch_or in raise_irq().
+    mk_bare_rmw32(&p.pending, MK_AND, MK_SEQ_CST, ~irqs, 0)
     if irqs & P_CALL:
         acknowledge(&t.c, t.l, p)
     if irqs & P_TICK:
@@ -193,8 +185,9 @@ cdef int service(lctx *t) except -1 nogil:
     if irqs & P_WORK:
         work = <lctx *>mk_bare_rmw64(&p.work, MK_XCHG, MK_ACQ_REL, 0, 0)
         if work is not NULL:
+            t.c.irqs_off += 1
             t.l.run_interrupt(work, p.idx)
-    t.c.irqs_off -= 1
+            t.c.irqs_off -= 1
     bump(&t.n[N_IPIS_HANDLED], 1)
     mk_point(&t.c, MK_PT_IRQ_HANDLED, t.c.vcpu)
     return <int>irqs

@@ -25,7 +25,10 @@ cdef enum:
     P_GUEST = 0x200    # and is in the guest: ring the back end's doorbell
     P_AWAIT = 0x400    # and sleeps in the host, on this word: wake the futex
 
-cdef enum:  # lctx.where
+cdef enum:
+    PLACE_BITS = 8
+
+cdef enum:  # lctx.place
     W_START, W_HOST, W_GUEST, W_RUNQ, W_BLOCKED, W_AWAIT_ACK, W_AWAIT_REQ, W_LOCK, W_PARKED, W_IDLE, W_IRQ, W_DONE
 
 cdef enum:  # lctx.phase, the low two bits of an epoch
@@ -112,10 +115,9 @@ ctypedef struct lctx:
     lctx *next              # in a slot's queue
     mk_atomic32 run         # futex: the slot was granted; others write
     mk_atomic32 done        # futex: an interrupt-context call was served; others write
-    mk_atomic32 where
     mk_atomic32 granted     # the slot that was granted
-    mk_atomic64 stay        # another number each time that `where` is set: tells one wait or stay from the next
-    mk_atomic64 beat        # moves on whenever this thread has run
+    mk_atomic64 place       # W_* in the low PLACE_BITS, and above it how often it was set: tells one stay from the next
+    mk_atomic64 beat        # moves on, as place does, whenever this thread has run
     mk_atomic64 epoch       # entries and walks of the vCPU: count * 4 + phase
     mk_atomic64 wake_owed   # ghost: bits that were made without NO_WAKEUP and not consumed yet; others write
     mk_atomic32 handling    # odd while one request is being cleared and handled
