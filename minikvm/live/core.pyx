@@ -11,7 +11,8 @@ from minikvm.live.memory cimport LiveMemory
 from minikvm.live.os cimport os_futex_wait, os_gettid, os_now
 from minikvm.live.slots cimport stop_everything
 from minikvm.live.state cimport (
-    HIST_SHARDS, K_COUNTERS, MAX_FOUND, NR_KINDS, NR_PROPS, N_COUNTERS, PLACE_BITS, P_IRQS, W_BLOCKED, found_t, lctx, line_t, pcpu_t, slot_of)
+    HIST_SHARDS, K_COUNTERS, MAX_FOUND, NR_KINDS, NR_PROPS, N_COUNTERS, PLACE_BITS, P_IRQS, W_BLOCKED, found_t, lctx, line_t, pcpu_t,
+    slot_of)
 
 WHERE = ("start", "host", "guest", "run queue", "blocked", "awaiting acknowledgements", "awaiting a gate", "lock", "parked", "idle",
          "interrupt", "done")

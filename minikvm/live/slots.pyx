@@ -12,8 +12,7 @@ from minikvm.core.world cimport (
     mk_ctx, mk_point)
 from minikvm.live.os cimport os_futex_wait, os_futex_wake, os_now, pthread_mutex_lock, pthread_mutex_unlock
 from minikvm.live.state cimport (
-    N_IPIS_HANDLED, P_ACKS, P_AWAIT, P_CALL, P_GUEST, P_HELD, P_IRQS, P_STOP, P_TICK, P_WORK, W_HOST, W_RUNQ, bump, lctx, live_t, pcpu_t,
-    slot_of)
+    N_IPIS_HANDLED, P_ACKS, P_AWAIT, P_CALL, P_HELD, P_IRQS, P_STOP, P_TICK, P_WORK, W_HOST, W_RUNQ, bump, lctx, live_t, pcpu_t, slot_of)
 
 
 cdef int acknowledge(mk_ctx *c, live_t *l, pcpu_t *p) except -1 nogil:
@@ -23,7 +22,7 @@ cdef int acknowledge(mk_ctx *c, live_t *l, pcpu_t *p) except -1 nogil:
     cdef uint32_t w
     cdef pcpu_t *sender
     for w in range(l.vm.mask_words):
-        # Of many words most are empty, and a look is cheap. Of one word somebody wrote it just now: to look first would fetch its cache line
+        # Of many words most are empty, and a look is cheap. Of one word somebody wrote it just now: to look first would fetch its line
         # twice, once to read it and once to own it.
         if l.vm.mask_words > 1 and mk_bare_load64(<mk_atomic64 *>&words[w], MK_RELAXED) == 0:
             continue
