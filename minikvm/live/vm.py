@@ -77,6 +77,7 @@ class VM:
         self._ran = False
         self._notified = False
         self._open = False
+        self._undrained = False
 
     # ---- life ----
 
@@ -260,7 +261,10 @@ class VM:
                 phase = "finished" if core.active == 0 else "duration"
                 core.end_calls()
                 drained_by = now + DRAIN_S
-            if phase != "running" and (self._quiet() or now >= drained_by):
+            if phase != "running" and self._quiet():
+                return phase
+            if now >= drained_by:
+                self._undrained = True
                 return phase
 
     def _look(self) -> bool:
@@ -341,10 +345,17 @@ class VM:
         return report_of(
             self.config, self._built, started=self._started, elapsed_s=time.monotonic() - self._started_at, ended=ended,
             checks=all_checks(self._built, self._watchdog, self._watchdog_bad, self._final),
-            violations=self._violations, errors=[error_row(where, error) for where, error in self._errors],
+            violations=self._violations, errors=self._error_rows(),
         )
 
     _final: dict[str, tuple[int, int]] = {}  # noqa: RUF012 (replaced, never changed in place)
+
+    def _error_rows(self) -> list[dict[str, Any]]:
+        rows = [error_row(where, error) for where, error in self._errors]
+        if self._undrained:
+            message = f"not every request was handled within {DRAIN_S:.0f} s after the last call, and the watchdog found no reason"
+            rows.append({"where": "end of the run", "message": message, "traceback": None})
+        return rows
 
     def _add(self, prop: str, vcpu: int | None, sentence: str, at_ns: int | None = None) -> None:
         assert self._built is not None
