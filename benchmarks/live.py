@@ -13,7 +13,8 @@ from minikvm.config import VMConfig, loads
 from minikvm.plugins import Manager
 
 HERE = Path(__file__).resolve().parent
-STRATEGIES = ("linear", "upstream", "upstream-linear", "broadcast", "locked", "sampled", "cluster", "pv-window", "deferred-flush", "asymmetric")
+STRATEGIES = ("linear", "upstream", "upstream-linear", "broadcast", "locked", "sampled", "cluster", "pv-window",
+              "deferred-flush", "asymmetric")
 NEVER = "injectors: [{name: delay, probability: 0}, {name: preempt, probability: 0}]"
 CONFIG = """
 vm: {{name: bench, vcpus: 8}}

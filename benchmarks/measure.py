@@ -58,7 +58,8 @@ def compare(
 
 
 def rounds_of(
-    group: str, what: str, some: Callable[[], list[tuple[float, float]]], times: int, bound: float | None, at_least: bool = False, most: int = 8
+    group: str, what: str, some: Callable[[], list[tuple[float, float]]], times: int, bound: float | None, at_least: bool = False,
+    most: int = 8,
 ) -> Row:
     """The row of all that *some* gives in *times* calls; in up to *most* times as many while the median misses its bound."""
     pairs: list[tuple[float, float]] = []
@@ -66,7 +67,8 @@ def rounds_of(
         for _ in range(times):
             pairs += some()
         ratio = statistics.median(b / a if at_least else a / b for a, b in pairs)
-        row = Row(group, what, statistics.median(a for a, _ in pairs), statistics.median(b for _, b in pairs), ratio, bound, at_least, len(pairs))
+        row = Row(group, what, statistics.median(a for a, _ in pairs), statistics.median(b for _, b in pairs), ratio, bound, at_least,
+                  len(pairs))
         most -= 1
         if row.met or most == 0:
             return row

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from minikvm.plugins import Manager
 
 BOUND = 1.15
 SETUPS = 5
+"""How often both pairs of threads are set up anew."""
 SENDER, RECEIVER = 0, 1
 """The pCPU slots of the two."""
 
@@ -86,7 +88,8 @@ class RoundTrips:
         loop, strategy = (pointer(capsules[0], "loop"), pointer(capsules[1], "strategy")) if whole else (None, None)
         lib.live_open(self.cpus[1], loop, strategy, request.value)
         core = LiveCore(
-            VcpuTable(1, 2), strategy=capsule(address_of(lib, "live_strategy"), "strategy"), loop=capsule(address_of(lib, "live_loop"), "loop"),
+            VcpuTable(1, 2), strategy=capsule(address_of(lib, "live_strategy"), "strategy"),
+            loop=capsule(address_of(lib, "live_loop"), "loop"),
             backend=backend.native(), engine=capsule(address_of(lib, "live_engine"), "engine"), injectors=[], spin=primitive.spin,
             used=[SENDER, RECEIVER], max_threads=2, max_lines=1, guest=(0, 0.0, 0.0, 0, 0.0, 0, 0.0), migrate=0.0, slice_ns=2_000_000,
             late_ns=0, wire=False, seed=1,
@@ -130,6 +133,5 @@ class RoundTrips:
         for whole in (False, True):
             for primitive in primitives:
                 name = f"{primitive.name}: upstream, x86 and all checks" if whole else primitive.name
-                row = rounds_of("whole call" if whole else "round trip", name, lambda p=primitive, w=whole: self._pairs(p, w, max(3, rounds // SETUPS)),
-                                SETUPS, None if whole else BOUND)
-                yield row
+                some = partial(self._pairs, primitive, whole, max(3, rounds // SETUPS))
+                yield rounds_of("whole call" if whole else "round trip", name, some, SETUPS, None if whole else BOUND)

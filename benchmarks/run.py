@@ -1,4 +1,6 @@
-"""python benchmarks/run.py: what minikvm costs, against C by hand, with bounds. Exit code 1 when a bound is missed, 2 when it cannot be measured.
+"""python benchmarks/run.py: what minikvm costs, against C by hand, with bounds.
+
+Exit code 1 when a bound is missed, 2 when it cannot be measured.
 
     --quick       a quarter of the rounds and of the sizes
     --json        one JSON document instead of the table

@@ -48,7 +48,7 @@ def profile_from_environment() -> str:
     return profile
 
 
-class build(_build):  # noqa: N801 (setuptools' name)
+class build(_build):
     """setuptools' build with a folder for each profile: an object of one is newer than the sources for all the others, too."""
 
     def initialize_options(self) -> None:
@@ -57,7 +57,7 @@ class build(_build):  # noqa: N801 (setuptools' name)
             self.build_base = str(Path(self.build_base) / profile)
 
 
-class sdist(_sdist):  # noqa: N801 (setuptools' name)
+class sdist(_sdist):
     """setuptools' sdist with configs/: minikvm/config/shipped links there, and setuptools visits a folder under one of its names only."""
 
     def make_distribution(self) -> None:
@@ -65,7 +65,7 @@ class sdist(_sdist):  # noqa: N801 (setuptools' name)
         super().make_distribution()
 
 
-class build_ext(_build_ext):  # noqa: N801 (setuptools' name)
+class build_ext(_build_ext):
     """setuptools' build_ext over every .pyx below the project's folder."""
 
     def initialize_options(self) -> None:
@@ -75,7 +75,7 @@ class build_ext(_build_ext):  # noqa: N801 (setuptools' name)
     def finalize_options(self) -> None:
         if not sys.platform.startswith("linux"):
             raise SystemExit(f"minikvm runs on Linux only (futexes, eventfd, membarrier, /dev/kvm); this is {sys.platform}")
-        self.distribution.ext_modules = find_extensions(Path.cwd(), self.profile)
+        self.distribution.ext_modules = [*find_extensions(Path.cwd(), self.profile)]
         super().finalize_options()
         self.parallel = self.parallel or os.cpu_count() or 1
         if self.profile != "release" and self.profile not in Path(self.build_temp).parts:
@@ -85,10 +85,10 @@ class build_ext(_build_ext):  # noqa: N801 (setuptools' name)
         from Cython.Build import cythonize
 
         if not HERE.is_relative_to(Path.cwd()):
-            # A plugin's package: its C code depends on an installed core, whose files may be older than what was built against the last one.
+            # A plugin's package. It depends on an installed core, whose files may be older than what was built against the one before.
             self.force = True
         directives = dict(DIRECTIVES, linetrace=self.profile == "coverage")
-        self.extensions[:] = cythonize(
+        self.extensions[:] = cythonize(  # type: ignore[no-untyped-call]
             self.extensions,
             build_dir=None if self.profile == "coverage" else str(Path(self.build_temp) / "cython"),
             compiler_directives=directives,

@@ -36,13 +36,14 @@ def minikvm_strategies() -> Sequence[type[kinds.Strategy]]:  # type: ignore[empt
             name = "kick-only"
 
             def dispatch(self, vm, request, targets):
-                mask = vm.kick_mask()
-                for idx in targets:
-                    vcpu = vm.vcpus[idx]
-                    vm.make_request(request, vcpu)
-                    if vm.needs_ipi(vcpu, request) and (cpu := vcpu.cpu) >= 0:
-                        mask.set(cpu)
-                return vm.kick_many(mask, bool(request & REQUEST_WAIT))
+                with vm.preempt_disabled() as me:
+                    mask = vm.kick_mask()
+                    for idx in targets:
+                        vcpu = vm.vcpu(idx)
+                        vm.make_request(request, vcpu)
+                        if vm.needs_ipi(vcpu, request):
+                            vm.mask_cpu(vcpu, vm.read_cpu(vcpu), me, mask)
+                    return vm.kick_many(mask, bool(request & REQUEST_WAIT))
 
         @hookimpl
         def minikvm_strategies():

@@ -111,18 +111,17 @@ class Strategy(Kind):
 
             def dispatch(self, vm, request, targets):
                 sent = False
-                for idx in targets:
-                    vcpu = vm.vcpus[idx]
-                    if not request & REQUEST_NO_ACTION:
-                        vm.make_request(request, vcpu)
-                    if not request & REQUEST_NO_WAKEUP and vm.wake_up(vcpu):
-                        continue
-                    if vm.needs_ipi(vcpu, request):
-                        mask = vm.kick_mask()
-                        cpu = vcpu.cpu
-                        if cpu >= 0:
-                            mask.set(cpu)
-                        sent |= vm.kick_many(mask, bool(request & REQUEST_WAIT))
+                with vm.preempt_disabled() as me:
+                    for idx in targets:
+                        vcpu = vm.vcpu(idx)
+                        if not request & REQUEST_NO_ACTION:
+                            vm.make_request(request, vcpu)
+                        if not request & REQUEST_NO_WAKEUP and vm.wake_up(vcpu):
+                            continue
+                        if vm.needs_ipi(vcpu, request):
+                            mask = vm.kick_mask()
+                            vm.mask_cpu(vcpu, vm.read_cpu(vcpu), me, mask)
+                            sent |= vm.kick_many(mask, bool(request & REQUEST_WAIT))
                 return sent
     """
 
@@ -149,7 +148,8 @@ class Backend(Kind):
     *ring* tells the thread on a slot that its pending word has changed; it is called after the word was written. *wait* is the
     guest: it returns when ``doorbell.rung``, after *timeout_ns* nanoseconds, or early, as it likes: the caller looks at the word and
     waits again. What it must not do is to lose a ring that comes just before it sleeps, and then sleep on: so test ``doorbell.rung``
-    under the lock that *ring* takes. ``doorbell.pcpu`` is the slot. Optional: ``open(doorbell)``, ``close(doorbell)``, ``thread_start(vm)``.
+    under the lock that *ring* takes. ``doorbell.pcpu`` is the slot. Optional: ``open(doorbell)``, ``close(doorbell)``,
+    ``thread_start(vm)``.
 
     Example::
 

@@ -36,7 +36,13 @@ class VMView(Protocol):
 
     @property
     def vcpus(self) -> Any:
-        """The vCPU table: ``vm.vcpus[idx]`` is a VcpuView."""
+        """All vCPUs, ascending, without the table's holes: to count or to go through, not to look one up."""
+
+    def vcpu(self, idx: int) -> VcpuView:
+        """The vCPU at place *idx* of the table; IndexError in a hole."""
+
+    def preempt_disabled(self) -> Any:
+        """``with vm.preempt_disabled() as me:`` no deschedule within; *me* is the current pCPU. A kick mask is good for that long."""
 
     def make_request(self, request: int, vcpu: Any) -> None:
         """Write barrier, then set the bit (step 1 of the protocol)."""
@@ -47,8 +53,14 @@ class VMView(Protocol):
     def needs_ipi(self, vcpu: Any, request: int) -> bool:
         """Full barrier, cmpxchg of the mode; True if the old mode asks for an IPI (step 3)."""
 
+    def read_cpu(self, vcpu: Any) -> int:
+        """``vcpu.cpu``, read once, -1 when none; then the point kick.cpu_read, where injectors are asked (step 4)."""
+
     def kick_mask(self) -> Any:
-        """This pCPU's own preallocated cpumask, emptied."""
+        """This pCPU's own preallocated cpumask, emptied. Only with preemption off."""
+
+    def mask_cpu(self, vcpu: Any, cpu: int, me: int, mask: Any) -> bool:
+        """Add *cpu* to *mask* unless it is none or the caller's own; True when added. The report's accounts see it."""
 
     def kick_many(self, mask: Any, wait: bool) -> bool:
         """One function-call IPI to the whole mask; waits for the acknowledgements if *wait*. False if the mask is empty."""

@@ -66,13 +66,24 @@ def report(error: BaseException) -> int:
         return OUTPUT_CLOSED
     if isinstance(error, SystemExit):
         return error.code if isinstance(error.code, int) else DEFECT
-    if isinstance(error, (KeyboardInterrupt, click.Abort)):
+    if isinstance(error, click.Abort) or interrupted(error):
         say("interrupted")
         return INTERRUPTED
     if isinstance(error, click.ClickException):
         error.show()
         return error.exit_code
     return report_own(error)
+
+
+def interrupted(error: BaseException | None) -> bool:
+    """Did an interrupt end it, if only through a library that made an error of its own of a second Ctrl-C?"""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        if isinstance(error, KeyboardInterrupt):
+            return True
+        seen.add(id(error))
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def report_own(error: BaseException) -> int:

@@ -28,7 +28,7 @@ from minikvm.cli.configfile import read, split_settings
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON (schema minikvm.report/1).")
 @click.option("-v", "--verbose", is_flag=True, help="Print more: every vCPU of a violation's dump, counters that are zero.")
 @click.pass_context
-def run(  # noqa: PLR0917 (click passes by name)
+def run(
     context: click.Context, file: str, strategy: str | None, backend: str | None, seed: str | None, duration: str | None,
     settings: list[tuple[str, str]], as_json: bool, verbose: bool,
 ) -> int:

@@ -1,4 +1,7 @@
-"""The YAML model of a VM: ``load`` a file, get a ``VMConfig`` or one ``ConfigError`` with everything that is wrong."""
+"""The YAML model of a VM: ``load`` a file, get a ``VMConfig`` or one ``ConfigError`` with everything that is wrong.
+
+May import core and the standard library beside PyYAML and pydantic; names of plugins come through a registry that the caller gives.
+"""
 
 from minikvm.config.files import find, shipped
 from minikvm.config.host import Topology, discover

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import weakref
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -14,7 +15,7 @@ from minikvm.config.explain import explain
 from minikvm.config.files import decode, find, read
 from minikvm.config.host import Topology
 from minikvm.config.model import VM, Check, Host, InjectorPlugin, OwnRequest, Placement, Plugin, VMConfig
-from minikvm.config.problems import ConfigError, Path, Problem
+from minikvm.config.problems import ConfigError, Path, Problem, shorten
 from minikvm.config.registry import Registry
 from minikvm.config.scalars import TooLong, resolve_plain
 from minikvm.config.workload import WorkloadLine
@@ -64,7 +65,28 @@ def _validate(doc: Document, registry: Registry | None, host: Topology | None) -
         problems += _options(doc, parts, registry)
     if problems or config is None:
         raise ConfigError(_first_of_each_place(problems))
+    _DOCUMENTS[id(config)] = doc
+    weakref.finalize(config, _DOCUMENTS.pop, id(config), None)
     return config
+
+
+_DOCUMENTS: dict[int, Document] = {}
+"""The text of each configuration that lives, by its identity: for errors that show only when its VM starts."""
+
+
+def error_at(config: VMConfig, path: Path, expected: str, hint: str = "") -> ConfigError:
+    """A ConfigError about the value at *path* of a loaded configuration, with its file, line and column where they are known."""
+    doc = _DOCUMENTS.get(id(config))
+    value: Any = as_data(config)
+    for part in path:
+        if isinstance(value, str):  # a plugin without options is its bare name
+            break
+        value = value[part]
+    shown = shorten(value if isinstance(value, str) else repr(value))
+    if doc is None:
+        return ConfigError([Problem("<configuration>", 0, 0, path, shown, expected, hint)])
+    line, column = doc.place(path)
+    return ConfigError([Problem(doc.name, line, column, path, shown, expected, hint)])
 
 
 def _first_of_each_place(problems: Sequence[Problem]) -> list[Problem]:

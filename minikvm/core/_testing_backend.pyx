@@ -1,10 +1,11 @@
-"""For the tests: what a machine does with a back end, from one thread."""
+"""For the tests: what a machine does with a back end and with a guest engine, from one thread."""
 from libc.stdint cimport uint64_t
 from libc.stdlib cimport free
 from libc.string cimport memset
-from minikvm.core.native cimport backend_from
+from minikvm.core.arguments cimport vcpu_of
+from minikvm.core.native cimport backend_from, engine_from
 from minikvm.core.standalone cimport Standalone
-from minikvm.core.world cimport MK_RELAXED, mk_atomic32, mk_backend, mk_bare_store32, mk_doorbell
+from minikvm.core.world cimport MK_RELAXED, mk_atomic32, mk_backend, mk_bare_store32, mk_doorbell, mk_engine
 
 cdef extern from "stdlib.h" nogil:
     void *aligned_alloc(size_t alignment, size_t size)
@@ -46,3 +47,9 @@ def drive(capsule, Standalone standalone not None, int pcpu, uint64_t timeout_ns
     finally:
         free(lines)
     return had
+
+
+def be_guest(capsule, Standalone standalone not None, vcpu, uint64_t timeout_ns):
+    """Let a guest engine be the guest of one vCPU."""
+    cdef mk_engine *engine = engine_from(capsule)
+    engine.run(&standalone.c, engine, vcpu_of(standalone.table.vm, vcpu), timeout_ns)

@@ -143,7 +143,7 @@ cdef class LoopAdapter:
 def python_loop(plugin):
     """A minikvm.loop capsule for an object with ``enter(vm, vcpu) -> bool``: one pass; True when the guest was entered.
 
-    Its attribute ``arch`` says whether a put clears vcpu.cpu ("arm64") or leaves it stale ("x86", the default).
+    Its attribute ``arch`` says whether a put clears vcpu.cpu ("arm64") or leaves it stale ("x86", the default, and "any").
     """
     cdef LoopAdapter self = LoopAdapter.__new__(LoopAdapter)
     self.plugin = plugin
@@ -154,7 +154,7 @@ def python_loop(plugin):
     self.native.self = <void *>self
     need(plugin, "run loop", "enter", True)
     self.native.enter = loop_enter
-    if _number_of("arch", getattr(plugin, "arch", "x86"), {"x86": 0, "arm64": 1}):
+    if _number_of("arch", getattr(plugin, "arch", "x86"), {"any": 0, "x86": 0, "arm64": 1}):
         self.native.flags = MK_LOOP_PUT_CLEARS_CPU
     return owning_capsule(self, &self.native, b"minikvm.loop")
 

@@ -150,8 +150,8 @@ def python_backend(plugin):
     self.native.ring = backend_ring
     if need(plugin, "IPI back end", "open", False):
         self.native.open = backend_open
-    if need(plugin, "IPI back end", "close", False) or self.native.open != NULL:
-        self.native.close = backend_close  # also without a method of the plugin's, so that no Doorbell outlives its slot
+    need(plugin, "IPI back end", "close", False)
+    self.native.close = backend_close  # also without a method of the plugin's: no Doorbell may outlive its slot
     if need(plugin, "IPI back end", "thread_start", False):
         self.native.thread_start = backend_thread_start
     need(plugin, "IPI back end", "wait", True)

@@ -9,9 +9,10 @@ from libc.string cimport memset
 from minikvm.core.bits cimport ctz64, unlikely
 from minikvm.core.requests cimport make_request
 from minikvm.core.world cimport (
-    MK_CMPXCHG, MK_EV_MASKED, MK_EV_MODE, MK_EV_SENDING, MK_EV_WOKE, MK_EXITING_GUEST_MODE, MK_FAIL, MK_FULL, MK_IN_GUEST_MODE, MK_MB_BEFORE_ATOMIC, MK_NO_VCPU,
-    MK_OUTSIDE_GUEST_MODE, MK_PT_IPI_AWAIT, MK_PT_KICK_ALLOC, MK_PT_KICK_CPU_READ, MK_PT_KICK_MODE, MK_PT_KICK_WAKE, MK_RELAXED, MK_REQ_NO_ACTION, MK_REQ_NO_WAKEUP,
-    MK_REQ_WAIT, MK_SMP_MB, mk_ctx, mk_fence, mk_is_bare, mk_load32, mk_nobody, mk_note, mk_point, mk_rmw32, mk_vcpu, mk_vm)
+    MK_CMPXCHG, MK_EV_MASKED, MK_EV_MODE, MK_EV_SENDING, MK_EV_WOKE, MK_EXITING_GUEST_MODE, MK_FAIL, MK_FULL, MK_IN_GUEST_MODE,
+    MK_MB_BEFORE_ATOMIC, MK_NO_VCPU, MK_OUTSIDE_GUEST_MODE, MK_PT_IPI_AWAIT, MK_PT_KICK_ALLOC, MK_PT_KICK_CPU_READ, MK_PT_KICK_MODE,
+    MK_PT_KICK_WAKE, MK_RELAXED, MK_REQ_NO_ACTION, MK_REQ_NO_WAKEUP, MK_REQ_WAIT, MK_SMP_MB, mk_ctx, mk_fence, mk_is_bare, mk_load32,
+    mk_nobody, mk_note, mk_point, mk_rmw32, mk_vcpu, mk_vm)
 
 
 cdef extern from *:
@@ -32,7 +33,8 @@ cdef extern from *:
         __attribute__((always_inline));
     static inline int __pyx_f_7minikvm_4core_4kick_kick_many(mk_ctx *, const uint64_t *, int) __attribute__((always_inline));
     static inline int __pyx_f_7minikvm_4core_4kick_wake_up_step(mk_ctx *, mk_ctx *, mk_vcpu *) __attribute__((always_inline));
-    static inline int __pyx_f_7minikvm_4core_4kick_mask_cpu(mk_ctx *, mk_vcpu *, int32_t, int32_t, uint64_t *) __attribute__((always_inline));
+    static inline int __pyx_f_7minikvm_4core_4kick_mask_cpu(mk_ctx *, mk_vcpu *, int32_t, int32_t, uint64_t *)
+        __attribute__((always_inline));
     static inline int __pyx_f_7minikvm_4core_4kick_needs_ipi(mk_ctx *, mk_vcpu *, uint32_t) __attribute__((always_inline));
     static inline int __pyx_f_7minikvm_4core_8requests_make_request(mk_ctx *, uint32_t, mk_vcpu *) __attribute__((always_inline));
     #endif
@@ -170,7 +172,7 @@ cdef inline int send_call(mk_ctx *c, const uint64_t *mask, bint wait) except -1 
 
 
 cdef inline int kick_many(mk_ctx *c, const uint64_t *mask, bint wait) except -1 nogil:
-    """kvm_kick_many_cpus(): NULL is every online pCPU (the mask's allocation failed), an empty mask sends nothing. 1 when IPIs were sent."""
+    """kvm_kick_many_cpus(): NULL is every online pCPU (no memory for a mask); an empty mask sends nothing. 1: IPIs were sent."""
     cdef uint32_t i
     cdef uint64_t any = 0
     if mask == NULL:

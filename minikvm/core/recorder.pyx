@@ -39,7 +39,8 @@ cdef class Recorder:
     """trace: the Ops so far. hooks: machine function name -> callable(*its arguments), whose int (None: 0) is returned to the caller.
 
     verdicts: point name -> what an injector would say there. at_point: callable(point name, vCPU index or None) -> verdict name or None,
-    called at every point, to interleave by hand. answers: of the next choose() calls (then 0). work: is other work pending?
+    called at every point, to interleave by hand. answers: of the next choose() calls (then 0, or 1 where the
+    probability is 1). work: is other work pending?
     injectors: capsules, asked at their points after the two above; what an injector does is not asked about again.
     """
 
@@ -166,6 +167,9 @@ cdef int membarrier_gil(mk_ctx *c) except -1 with gil:
 cdef int lock_slow(mk_ctx *c, mk_atomic64 *lock) except -1 with gil:
     raise RuntimeError("a lock that is held is taken again: with one context that is a deadlock")
 
+cdef int idle_guest(mk_ctx *c, mk_vcpu *v, uint64_t ns) except -1 with gil:
+    return told(c, "idle_guest", v.idx, ns, "", 0)
+
 cdef int migrate(mk_ctx *c, mk_vcpu *v, int walks) except -1 with gil:
     """It leaves the guest and is loaded on the next pCPU, where it walks if asked."""
     cdef int32_t cpu = <int32_t>mk_bare_load32(&v.cpu, MK_RELAXED)
@@ -254,7 +258,7 @@ cdef int asked(Recorder self, mk_ctx *c, int point, mk_vcpu *v) except -1:
 
 cdef int world_choose(mk_ctx *c, int n, double probability, const char *name) except -1 with gil:
     cdef Recorder self = recorder_of(c)
-    answer = self.answers.pop(0) if self.answers else 0
+    answer = self.answers.pop(0) if self.answers else int(n > 1 and probability >= 1)
     if not 0 <= answer < n:
         raise ValueError(f"choose({n}) at {name.decode()} is to answer {answer}: expected 0 to {n - 1}")
     self.trace.append(Op("choose", name.decode(), "", answer, n))
@@ -305,6 +309,7 @@ recording_machine.handle = handle
 recording_machine.await_requests = await_requests
 recording_machine.membarrier = membarrier
 recording_machine.lock_slow = lock_slow
+recording_machine.idle_guest = idle_guest
 recording_machine.migrate = migrate
 recording_machine.preempt = preempt
 recording_machine.delay = delay

@@ -6,7 +6,7 @@ from libc.string cimport memset
 from minikvm.core.arguments cimport pcpu_number, request_value, target_mask, vcpu_of
 from minikvm.core.bitmap cimport Bitmap, bm_find_next
 from minikvm.core.kick cimport dispatch, make_all_cpus_request, make_vcpus_request_mask
-from minikvm.core.native cimport loop_from, strategy_from
+from minikvm.core.native cimport injector_from, loop_from, strategy_from
 from minikvm.core.recorder cimport recording_machine, recording_observer, recording_world
 from minikvm.core.vcpu cimport VCpu, view_of
 from minikvm.core.view cimport current_vm
@@ -105,9 +105,12 @@ cdef class Standalone:
             self.c.vcpu = vcpu_of(self.table.vm, vcpu)
         use_strategy(self, strategy)
         use_loop(self, loop)
-        self.recorder.injectors = [native_of(injector, "at", _python_injector) for injector in injectors]
         if injectors and not world:
             raise ValueError("injectors without world=True: a bare VM has no points")
+        for injector in injectors:
+            capsule = native_of(injector, "at", _python_injector)
+            injector_from(capsule)
+            self.recorder.injectors.append(capsule)
 
         self.vm = current_vm(&self.c)
 

@@ -4,7 +4,7 @@ from libc.stdint cimport uint64_t
 from minikvm.core.bitmap cimport Bitmap
 from minikvm.core.cpumask cimport CpuMask
 from minikvm.core.vcpu cimport Binding
-from minikvm.core.world cimport mk_ctx, mk_injector, mk_vcpu, mk_vm
+from minikvm.core.world cimport mk_ctx, mk_vcpu, mk_vm
 
 
 cdef class Loan:
@@ -18,7 +18,6 @@ cdef class VmView:
     cdef mk_vcpu *vcpus_at
     cdef list places        # a bound VCpu, or None, for each place; made when first asked for
     cdef list loans
-    cdef mk_injector *injector
     cdef unsigned depth     # calls in progress that it was given to
 
 

@@ -169,7 +169,7 @@ cdef class VmView:
         return tuple([self.vcpu(i) for i in range(c.vm.nr_vcpus) if c.vm.vcpus[i].id != MK_NO_VCPU])
 
     def for_each_vcpu(self, targets=None):
-        """Iterate over the vCPUs of a mask (None: all), ascending, skipping holes; counts the visits for the report."""
+        """Iterate over the vCPUs of a mask (None: all), ascending, skipping holes."""
         cdef mk_ctx *c = context(self)
         cdef Bitmap mask = target_mask(c.vm, targets)
         cdef uint32_t count = c.vm.nr_vcpus, i = 0
@@ -177,7 +177,6 @@ cdef class VmView:
             i = bm_find_next(mask.words, count, 0)
         while i < count:
             c = context(self)
-            c.visited += 1
             if c.vm.vcpus[i].id != MK_NO_VCPU:
                 yield self.vcpu(i)
             i = i + 1 if mask is None else bm_find_next(mask.words, count, i + 1)
@@ -252,13 +251,10 @@ cdef class VmView:
         cdef mk_ctx *c = context(self)
         cdef int count = n
         cdef double p = probability
-        cdef const char *name = b"choose"
         if count < 1 or not 0.0 <= p <= 1.0:
             raise ValueError(f"choose({n}, {probability}): expected n from 1 up and a probability of 0 to 1")
         if c.world != NULL:
-            if self.injector != NULL:
-                name = self.injector.name
-            return c.world.choose(c, count, p, name)
+            return c.world.choose(c, count, p, b"choose")
         if count == 1 or mk_random_unit(c) >= p:
             return 0
         return 1 + mk_random(c) % <unsigned>(count - 1)

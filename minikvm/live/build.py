@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from minikvm.config import ConfigError, Topology, holes_of, ids_of, resolve_initiators, resolve_targets, starting_pcpus, topology_of
-from minikvm.config.problems import Problem
+from minikvm.config import Topology, holes_of, ids_of, resolve_initiators, resolve_targets, starting_pcpus, topology_of
+from minikvm.config.loader import error_at
 from minikvm.core.requests import KVM_REQUEST_NO_WAKEUP, KVM_REQUEST_WAIT, Request, RequestRegistry
 from minikvm.core.vcpu import VcpuTable
 from minikvm.live.core import NO_BIT, LiveCore
 from minikvm.live.memory import set_probability
+from minikvm.pluginload import PluginError
 
 if TYPE_CHECKING:
     from minikvm.config.model import Plugin, VMConfig
@@ -51,11 +53,6 @@ class Built:
     objects: list[Any] = field(default_factory=list)
 
 
-def wrong(path: tuple[str | int, ...], value: object, expected: str, hint: str = "") -> ConfigError:
-    """A configuration error that only a VM about to start can see."""
-    return ConfigError([Problem("<configuration>", 0, 0, path, repr(value) if not isinstance(value, str) else value, expected, hint)])
-
-
 def kind_of(request: Request) -> int:
     """The number under which a request is counted: its bit, or one for all requests that log no bit."""
     return request.nr if request.has_bit else NO_BIT
@@ -70,7 +67,7 @@ def registry_of(config: VMConfig, manager: Manager) -> RequestRegistry:
         try:
             registry.register(name, nr, flags, gate=gate, sticky=sticky)
         except ValueError as error:
-            raise wrong(("requests",), name, str(error)) from None
+            raise error_at(config, ("requests",), f"ids and names of their own ({error})") from None
     return registry
 
 
@@ -87,27 +84,34 @@ def spins(config: VMConfig, backend: Any) -> bool:
         other = "spin" if work == "sleep" else "sleep"
         hint = f"use guest.work: {other}, or another back end" if f"interrupts-{other}" in can else "use another back end"
         verb = "sleeps" if work == "sleep" else "spins"
-        raise wrong(("guest", "work"), work, f"work that the back end {backend.name} can interrupt; it cannot interrupt a guest that {verb}", hint)
+        raise error_at(config, ("guest", "work"), f"work to suit the back end: {backend.name} cannot interrupt a guest that {verb}", hint)
     return work == "spin"
 
 
-def check_needs(strategy: Any, backend: Any) -> None:
+def check_needs(config: VMConfig, strategy: Any, backend: Any) -> None:
     """ConfigError when the strategy needs what the back end lacks."""
     missing = sorted(strategy.requires - backend.capabilities)
     if missing:
-        raise wrong(("backend",), backend.name, f"a back end that {' and '.join(missing)}: the strategy {strategy.name} needs it")
+        raise error_at(config, ("backend", "name"), f"a back end that {' and '.join(missing)}: the strategy {strategy.name} needs it")
 
 
 def native_of(plugin: Any, kind: str) -> Any:
-    """The plugin's own C functions, else trampolines to its Python methods."""
+    """The plugin's own C functions, else trampolines to its Python methods. PluginError when it can have neither."""
     capsule = plugin.native()
     if capsule is not None:
         return capsule
     from minikvm.core import adapters, backend_adapter
 
-    makers = {"strategy": adapters.python_strategy, "loop": adapters.python_loop, "injector": adapters.python_injector,
-              "backend": backend_adapter.python_backend, "engine": adapters.python_engine}
-    return makers[kind](plugin)
+    makers: dict[str, Callable[[Any], Any]] = {
+        "strategy": adapters.python_strategy, "loop": adapters.python_loop, "injector": adapters.python_injector,
+        "backend": backend_adapter.python_backend, "engine": adapters.python_engine,
+    }
+    if kind not in makers:
+        raise PluginError(f"{kind} {plugin.name}: native() returned None, and this kind cannot be written in Python", plugin.name)
+    try:
+        return makers[kind](plugin)
+    except (TypeError, ValueError) as error:
+        raise PluginError(f"{kind} {plugin.name}: {error}", plugin.name) from error
 
 
 def create(manager: Manager, kind: str, wanted: Plugin) -> Any:
@@ -134,7 +138,7 @@ def ns(us: float) -> int:
 
 
 def build(config: VMConfig, manager: Manager) -> Built:
-    """Everything but the running threads. Raises ConfigError, PluginError, OSError(ENOMEM) when the kick masks cannot be had."""
+    """Everything but the running threads. Raises PluginError and ConfigError."""
     registry = registry_of(config, manager)
     topology = topology_of(config)
     holes = holes_of(config.vm)
@@ -143,13 +147,16 @@ def build(config: VMConfig, manager: Manager) -> Built:
     used = sorted({starts[i] for i in vcpus}) if config.placement.overcommit is not None else list(range(topology.nr_pcpus))
     strategy, backend, loop = (create(manager, kind, getattr(config, kind)) for kind in ("strategy", "backend", "loop"))
     engine = manager.create("engine", config.vm.engine)
-    check_needs(strategy, backend)
+    check_needs(config, strategy, backend)
     spin = spins(config, backend)
     injectors, capsules = make_injectors(config, manager)
     fails = any(getattr(injector.options, "when", None) == "start" for injector in injectors)
+    if fails:
+        at = next(i for i, injector in enumerate(injectors) if getattr(injector.options, "when", None) == "start")
+        raise error_at(config, ("injectors", at, "name"), "memory for the kick masks (ENOMEM: the VM cannot be created)")
     table = VcpuTable(
         config.vm.vcpus, topology.nr_pcpus, ids=ids_of(config.vm), holes=sorted(holes), cluster_of=topology.cluster_of,
-        node_of=topology.node_of, apic_of=topology.apic_id_of, kick_masks=not fails,
+        node_of=topology.node_of, apic_of=topology.apic_id_of,
     )
     table.use_requests(registry)
     sources = [resolve_initiators(line, config.vm.vcpus, topology.nr_pcpus, holes) for line in config.workload]
@@ -158,7 +165,8 @@ def build(config: VMConfig, manager: Manager) -> Built:
         table, strategy=native_of(strategy, "strategy"), loop=native_of(loop, "loop"),
         backend=native_of(backend, "backend"), engine=native_of(engine, "engine"), injectors=capsules, spin=spin, used=used,
         max_threads=len(vcpus) + sum(map(len, sources)) + 1, max_lines=sum(map(len, sources)),
-        guest=(ns(guest.enter_us), guest.jitter, guest.halt_ratio, ns(guest.halt_us), guest.walk_ratio, ns(guest.walk_us), guest.fastpath_ratio),
+        guest=(ns(guest.enter_us), guest.jitter, guest.halt_ratio, ns(guest.halt_us), guest.walk_ratio, ns(guest.walk_us),
+               guest.fastpath_ratio),
         migrate=config.placement.migrate, slice_ns=ns(config.placement.timeslice_us), late_ns=LATE_NS,
         wire=any("ipi.send" in injector.points for injector in injectors), seed=config.seed,
     )

@@ -85,6 +85,8 @@ cdef int take_gate(lctx *t) except -1 nogil:
         set_where(t, W_LOCK)
         if t.c.irqs_off == 0:
             service(t)
+            if t.c.need_resched and t.c.preempt_count == 0:
+                t.c.vm.machine.schedule(&t.c)  # the gate's holder may be waiting for this very slot
         os_sleep(20000)
     set_where(t, W_HOST)
     return 1
@@ -114,6 +116,7 @@ cdef int after_exit(lctx *t, mk_vcpu *v) except -1 nogil:
 cdef int park(lctx *t, mk_vcpu *v) except -1 nogil:
     """The VM is dead (a sticky request): the vCPU stays in user space until the end."""
     schedule_out(t)
+    finish_lines(t)  # the calls it had left are never made: a run must not wait for them
     set_where(t, W_PARKED)
     while not stopping(t.l):
         os_futex_wait(&t.done, 0, t.l.beat_ns)

@@ -1,4 +1,5 @@
 """LiveCore: the native half of a live VM: runs the threads' main functions and gives the figures. Policy is in vm.py."""
+cimport cython
 from libc.stdint cimport int32_t, uint32_t, uint64_t
 from minikvm.core.hdr cimport Histogram, hdr_merge, mk_hdr
 from minikvm.core.native cimport injector_from
@@ -37,6 +38,7 @@ cdef inline uint64_t beat_of(lctx *t) noexcept nogil:
     return mk_bare_load64(&t.beat, MK_RELAXED) + stay_of(t)
 
 
+@cython.no_gc_clear
 cdef class LiveCore(LiveMemory):
     """One live VM. Not thread-safe but for run(), each call of which belongs to one thread, and stop()."""
 
@@ -108,7 +110,7 @@ cdef class LiveCore(LiveMemory):
                 bits = mk_bare_load64(&t.c.vcpu.requests, MK_ACQUIRE) & ~kept
                 if mk_bare_load32(&t.handling, MK_ACQUIRE) & 1:
                     return False
-                if bits and (where_of(t) != W_BLOCKED or bits & self.l.vm.wake_mask):
+                if bits and (where_of(t) != W_BLOCKED or bits & mk_bare_load64(&t.wake_owed, MK_RELAXED)):
                     return False
         return True
 
@@ -205,7 +207,6 @@ cdef class LiveCore(LiveMemory):
 
     def injected(self):
         """How often each injector acted."""
-        cdef unsigned i
         return [mk_bare_load64(&injector_from(capsule).injected, MK_RELAXED) for capsule in self.injector_objects]
 
     def found(self):
@@ -276,9 +277,9 @@ cdef class LiveCore(LiveMemory):
         pcpu = self.pcpu_of(number)
         return pcpu is not None and bool(mk_bare_load32(&slot_of(&self.l, pcpu).pending, MK_RELAXED) & P_IRQS)
 
-    @property
-    def wake_mask(self):
-        return self.l.vm.wake_mask
+    def wake_owed(self, unsigned number):
+        """Request bits that some call made for this vCPU without NO_WAKEUP, and that it has not consumed: they are owed to a sleeper."""
+        return mk_bare_load64(&self.l.threads[number].wake_owed, MK_RELAXED)
 
     def silent_bits(self, unsigned number):
         """Request bits that nobody owes the guest: gates, which keep it out by themselves, and sticky ones it has seen."""

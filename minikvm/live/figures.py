@@ -99,7 +99,9 @@ def economy_of(built: Built) -> dict[str, Any] | None:
     return {
         "reference": "linear", **{name: sums[name] for name in ("visited", "visited_linear", "ipis", "ipis_linear", "sends")},
         "sends_linear": None,
-        "saved_percent": {"visited": saved(sums["visited"], sums["visited_linear"]), "ipis": saved(sums["ipis"], sums["ipis_linear"]), "sends": None},
+        "saved_percent": {
+            "visited": saved(sums["visited"], sums["visited_linear"]), "ipis": saved(sums["ipis"], sums["ipis_linear"]), "sends": None,
+        },
     }
 
 

@@ -12,17 +12,18 @@ from minikvm.core.bits cimport ctz64, popcount64
 from minikvm.core.hdr cimport hdr_record, mk_hdr
 from minikvm.core.kick cimport get_vcpu, mode_needs_ipi
 from minikvm.core.world cimport (
-    MK_ACQUIRE, MK_ADD, MK_CMPXCHG, MK_EV_BLOCKED, MK_EV_CLEARED, MK_EV_CONSUMED, MK_EV_CONSUME_BEGIN, MK_EV_CONSUME_END, MK_EV_DEFERRED,
-    MK_EV_ENTRY_ABORT, MK_EV_ENTRY_BEGIN, MK_EV_ENTRY_COMMIT, MK_EV_ENTRY_END, MK_EV_MADE, MK_EV_MASKED, MK_EV_MODE, MK_EV_SENDING,
-    MK_EV_WALK_BEGIN, MK_EV_WALK_END, MK_EV_WOKE, MK_EXITING_GUEST_MODE, MK_RELAXED, MK_RELEASE, MK_REQ_NO_ACTION, MK_REQ_NO_WAKEUP,
-    MK_SEQ_CST, MK_SMP_MB, mk_bare_fence, mk_bare_load32, mk_bare_load64, mk_bare_rmw32, mk_bare_rmw64, mk_bare_store32, mk_bare_store64,
+    MK_ACQUIRE, MK_ADD, MK_AND, MK_CMPXCHG, MK_EV_BLOCKED, MK_EV_CLEARED, MK_EV_CONSUMED, MK_EV_CONSUME_BEGIN, MK_EV_CONSUME_END,
+    MK_EV_DEFERRED, MK_EV_ENTRY_ABORT, MK_EV_ENTRY_BEGIN, MK_EV_ENTRY_COMMIT, MK_EV_ENTRY_END, MK_EV_MADE, MK_EV_MASKED, MK_EV_MODE,
+    MK_EV_SENDING, MK_EV_WALK_BEGIN, MK_EV_WALK_END, MK_EV_WOKE, MK_EXITING_GUEST_MODE, MK_OR, MK_RELAXED, MK_RELEASE,
+    MK_REQ_NO_ACTION, MK_REQ_NO_WAKEUP, MK_SEQ_CST, MK_SMP_MB, mk_bare_fence, mk_bare_load32, mk_bare_load64, mk_bare_rmw32, mk_bare_rmw64,
+    mk_bare_store32, mk_bare_store64,
     mk_ctx, mk_observer, mk_random, mk_vcpu)
 from minikvm.live.os cimport os_now, sched_yield
 from minikvm.live.state cimport (
     HIST_SHARDS, K_ABORTED_CALLS, K_BITS_SET, K_CALLS, K_CLEARED, K_COALESCED, K_DEFERRED, K_EXCESS_IPIS, K_EXITING, K_HANDLED, K_IPIS,
     K_IPIS_LINEAR, K_MADE, K_NOT_LOADED, K_OUTSIDE, K_SELF, K_SENDS, K_STALE, K_TARGETS, K_VISITED, K_VISITED_LINEAR, K_WOKEN, MAX_FOUND,
-    N_ABORTED, N_BLOCKS, N_ENTRIES, N_WALKS, PH_GUEST, PH_OUTSIDE, PH_PREPARING, PH_WALK, PROP_P2, PROP_P6, PROP_P8, T_ALL, T_FIXED, bump,
-    call_t, found_t, kind_t, lctx, line_t, live_t)
+    NO_BIT_KIND, N_ABORTED, N_BLOCKS, N_ENTRIES, N_WALKS, PH_GUEST, PH_OUTSIDE, PH_PREPARING, PH_WALK, PROP_P2, PROP_P6, PROP_P8,
+    T_ALL, T_FIXED, bump, call_t, found_t, kind_t, lctx, line_t, live_t)
 
 
 cdef int found(live_t *l, uint32_t prop, uint32_t vcpu, uint32_t kind, uint32_t who, uint64_t expected) except -1 nogil:
@@ -92,6 +93,7 @@ cdef int masked(lctx *t, mk_vcpu *v, int32_t cpu, bint added) noexcept nogil:
     cdef call_t *call = &t.call
     if not call.active:
         return 0
+    mark(call.touched, v.idx)  # before 5.16 the mode of a vCPU without a pCPU, or on the caller's, was not looked at
     if added:
         if call.nr_ipis < t.l.vm.nr_vcpus:
             call.ipi_vcpu[call.nr_ipis] = v.idx
@@ -116,6 +118,9 @@ cdef int sending(lctx *t, const uint64_t *mask) noexcept nogil:
     if not call.active:
         return 0
     k = &t.kinds[call.kind]
+    if call.kind == NO_BIT_KIND and mask == <const uint64_t *>t.l.vm.online:  # everybody is kicked, and nothing else is asked for
+        for i in range(t.l.vm.vcpu_words):
+            call.touched[i] |= call.targets[i]
     for i in range(t.l.vm.mask_words):
         count += popcount64(mask[i] & t.l.vm.online[i])
     if t.c.pcpu >= 0 and mask[t.c.pcpu >> 6] >> (t.c.pcpu & 63) & 1:
@@ -148,6 +153,7 @@ cdef int consumed(lctx *t, mk_vcpu *v, uint32_t nr) noexcept nogil:
     cdef uint64_t at = mk_bare_load64(&t.l.made_at[cell(t.l, nr, v.idx)], MK_RELAXED)
     cdef uint64_t now = os_now()
     t.consuming = nr
+    mk_bare_rmw64(&t.wake_owed, MK_AND, MK_RELAXED, ~((<uint64_t>1) << nr), 0)
     bump(&t.kinds[nr].n[K_HANDLED], 1)
     if at and now > at:
         record(t.l, t.c.id, t.l.handle_hist, nr, now - at)
@@ -204,6 +210,7 @@ cdef int event(mk_ctx *c, int kind, mk_vcpu *v, uint64_t a, uint64_t b) except -
         set_phase(t, False, PH_OUTSIDE)
     elif kind == MK_EV_ENTRY_ABORT:
         bump(&t.n[N_ABORTED], 1)
+        bump(&t.beat, 1)  # it runs, though it gets nowhere: else no watchdog could tell P5 from a thread without a host CPU
         if a & ~c.vm.gate_mask & ~c.vm.sticky_mask:
             mk_bare_store32(&t.aborts, MK_RELAXED, mk_bare_load32(&t.aborts, MK_RELAXED) + 1)
     elif kind == MK_EV_WALK_BEGIN:
@@ -271,6 +278,8 @@ cdef int begin_call(lctx *t, line_t *line) except -1 nogil:
             word &= word - 1
             call.epoch0[v.idx] = epoch_of(v)
             if not line.req & MK_REQ_NO_ACTION:
+                if not line.req & MK_REQ_NO_WAKEUP:  # before the bit: what the vCPU consumes meanwhile may hide a debt, never invent one
+                    mk_bare_rmw64(&(<lctx *>v.priv).wake_owed, MK_OR, MK_RELAXED, (<uint64_t>1) << line.kind, 0)
                 t.payload[v.idx] = mk_bare_rmw64(&l.payload[cell(l, line.kind, v.idx)], MK_ADD, MK_RELAXED, 1, 0) + 1
             cpu = <int32_t>mk_bare_load32(&v.cpu, MK_RELAXED)
             if (line.req & MK_REQ_NO_WAKEUP or not mk_bare_load32(&v.wait, MK_RELAXED)) and cpu >= 0 and cpu != t.c.pcpu:
@@ -336,7 +345,9 @@ cdef int end_call(lctx *t, line_t *line, uint64_t ended) except -1 nogil:
             if line.wait:
                 bump(&t.checked_waits, 1)
                 check_wait(t, v)
-            if not (line.req & MK_REQ_NO_ACTION or line.gate or call.deferred[v.idx >> 6] >> (v.idx & 63) & 1):
+            if line.req & MK_REQ_NO_ACTION or line.gate:
+                continue
+            if (call.touched[w] & ~call.deferred[w]) >> (v.idx & 63) & 1:  # a target that was missed is P8's, and has no bit to follow
                 check_payload(t, v)
     return 0
 

@@ -136,21 +136,26 @@ cdef int idle_guest(mk_ctx *c, mk_vcpu *v, uint64_t ns) except -1 nogil:
 
 cdef uint64_t guest_time(lctx *t) noexcept nogil:
     """How long the guest stays on its own, in ns; 0: until it is made to leave."""
-    cdef live_t *l = t.l
-    cdef uint64_t ns = l.enter_ns
-    cdef uint32_t i
-    cdef uint64_t now
-    if ns and l.jitter > 0:
-        ns = <uint64_t>(ns * (1 + l.jitter * (2 * mk_random_unit(&t.c) - 1))) + 1
-    if t.nr_lines and not mk_bare_load32(&l.paused, MK_RELAXED):  # its own next call is a reason to leave
-        now = os_now()
-        for i in range(t.nr_lines):
-            if t.due[i] != 0:
-                if t.due[i] <= now:
-                    return 1
-                if ns == 0 or t.due[i] - now < ns:
-                    ns = t.due[i] - now
+    cdef uint64_t ns = t.l.enter_ns
+    if ns and t.l.jitter > 0:
+        ns = <uint64_t>(ns * (1 + t.l.jitter * (2 * mk_random_unit(&t.c) - 1))) + 1
     return ns
+
+
+cdef uint64_t own_due(lctx *t) noexcept nogil:
+    """When the vCPU's own next call is due, in ns: a reason to leave the guest, and a timer that ends a halt without end. 0: never.
+
+    1, long ago, when no calls are made any more: the vCPU must look, to drop those it had left, or the run would wait for them.
+    """
+    cdef bint ending = mk_bare_load32(&t.l.ending, MK_RELAXED) != 0
+    cdef uint64_t first = 0
+    cdef uint32_t i
+    if not ending and mk_bare_load32(&t.l.paused, MK_RELAXED):
+        return 0
+    for i in range(t.nr_lines):
+        if t.due[i] != 0 and (first == 0 or t.due[i] < first):
+            first = 1 if ending else t.due[i]
+    return first
 
 
 cdef int enter_guest(mk_ctx *c, mk_vcpu *v) except -1 nogil:
@@ -161,9 +166,10 @@ cdef int enter_guest(mk_ctx *c, mk_vcpu *v) except -1 nogil:
     cdef lctx *t = <lctx *>c
     cdef live_t *l = t.l
     cdef pcpu_t *p
-    cdef uint64_t now, slice_end, left
-    cdef uint64_t stay = 0
-    cdef bint staying = False
+    cdef uint64_t due, slice_end, left
+    cdef uint64_t now = 0
+    cdef uint64_t stay
+    cdef bint timed
     cdef bint own_exit = False
     if c.pcpu < 0:
         return 0
@@ -173,16 +179,14 @@ cdef int enter_guest(mk_ctx *c, mk_vcpu *v) except -1 nogil:
         bump(&t.n[N_EXITS], 1)
         return 0
     set_where(t, W_GUEST)
-    now = 0
-    if l.enter_ns or t.nr_lines:
-        stay = guest_time(t)
-        if stay:
-            now = os_now()
-            stay += now
+    timed = l.enter_ns != 0 or t.nr_lines != 0
+    if timed:
+        now = os_now()
+    stay = guest_time(t)
+    if stay:
+        stay += now
     # An interrupt is what a stay mostly ends with, and then nobody wants to know the time: the clock is read after the look at the word.
     while not mk_bare_load32(&p.pending, MK_ACQUIRE) & P_IRQS:
-        if staying and (stay or mk_bare_load32(&p.nr_queued, MK_RELAXED)):
-            now = os_now()
         left = l.beat_ns
         if stay:
             if now >= stay:
@@ -190,9 +194,15 @@ cdef int enter_guest(mk_ctx *c, mk_vcpu *v) except -1 nogil:
                 break
             if stay - now < left:
                 left = stay - now
+        due = own_due(t)
+        if due:
+            if now >= due:
+                break
+            if due - now < left:
+                left = due - now
         if mk_bare_load32(&p.nr_queued, MK_RELAXED):  # somebody waits for the slot: the timeslice's end is an exit
             slice_end = mk_bare_load64(&p.slice_end, MK_RELAXED)
-            if now == 0:
+            if not timed:
                 now = os_now()
             if now >= slice_end:
                 c.need_resched = 1
@@ -204,7 +214,8 @@ cdef int enter_guest(mk_ctx *c, mk_vcpu *v) except -1 nogil:
         bump(&t.beat, 1)
         if mk_bare_load32(&l.vm.stopping, MK_RELAXED):
             break
-        staying = True
+        if timed and not mk_bare_load32(&p.pending, MK_RELAXED) & P_IRQS:
+            now = os_now()
     mk_bare_rmw32(&p.pending, MK_AND, MK_SEQ_CST, <uint32_t>~P_GUEST, 0)
     set_where(t, W_HOST)
     bump(&t.n[N_EXITS], 1)
@@ -292,7 +303,7 @@ cdef int block(mk_ctx *c, mk_vcpu *v) except -1 nogil:
     cdef live_t *l = t.l
     cdef uint64_t now = os_now()
     cdef uint64_t end = 0
-    cdef uint64_t left
+    cdef uint64_t left, due
     if l.halt_ns:
         end = now + <uint64_t>(l.halt_ns * (0.5 + mk_random_unit(c)))
     schedule_out(t)
@@ -302,6 +313,12 @@ cdef int block(mk_ctx *c, mk_vcpu *v) except -1 nogil:
             mk_bare_rmw32(&v.wait, MK_CMPXCHG, MK_FULL, 0, 1)
             break
         left = l.beat_ns
+        due = own_due(t) if l.halt_ns == 0 else 0
+        if due and now >= due:
+            mk_bare_rmw32(&v.wait, MK_CMPXCHG, MK_FULL, 0, 1)
+            break
+        if due and due - now < left:
+            left = due - now
         if end and end - now < left:
             left = end - now
         os_futex_wait(&v.wait, 1, left)

@@ -1,4 +1,5 @@
 """LiveMemory: the structs of a live VM, allocated once, and how they are filled from a configuration's numbers."""
+cimport cython
 from libc.stdint cimport int32_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memset
@@ -28,11 +29,13 @@ cdef void *aligned(size_t size) except NULL:
     return p
 
 
+@cython.no_gc_clear  # __dealloc__ looks into the table's memory: a garbage collection must not take the table away first
 cdef class LiveMemory:
     """The memory of one live VM, and its set-up: everything is allocated before the first thread starts, and freed with the object."""
 
     def __cinit__(self, VcpuTable table, *, strategy, loop, backend, engine, injectors, bint spin, used,
-                  unsigned max_threads, unsigned max_lines, guest, double migrate, uint64_t slice_ns, uint64_t late_ns, bint wire, uint64_t seed):
+                  unsigned max_threads, unsigned max_lines, guest, double migrate, uint64_t slice_ns, uint64_t late_ns, bint wire,
+                  uint64_t seed):
         cdef unsigned i
         cdef pcpu_t *p
         cdef live_t *l = &self.l

@@ -210,12 +210,12 @@ cdef int stop_everything(mk_ctx *c, live_t *l) except -1 nogil:
     cdef uint32_t i
     cdef lctx *t
     mk_bare_store32(&l.vm.stopping, MK_SEQ_CST, 1)
-    for i in range(l.vm.nr_pcpus):
-        raise_irq(c, l, slot_of(l, i), P_STOP)
     for i in range(l.nr_threads):
         t = l.threads[i]
         os_futex_wake(&t.run, 1)
         os_futex_wake(&t.done, 1)
         if t.c.vcpu is not NULL:
             os_futex_wake(&t.c.vcpu.wait, 1)
+    for i in range(l.vm.nr_pcpus):  # last: a back end may raise when it is to ring
+        raise_irq(c, l, slot_of(l, i), P_STOP)
     return 0

@@ -119,6 +119,7 @@ ctypedef struct lctx:
     mk_atomic64 place       # W_* in the low PLACE_BITS, and above it how often it was set: tells one stay from the next
     mk_atomic64 beat        # moves on, as place does, whenever this thread has run
     mk_atomic64 epoch       # entries and walks of the vCPU: count * 4 + phase
+    mk_atomic64 wake_owed   # ghost: bits that were made without NO_WAKEUP and not consumed yet; others write
     mk_atomic32 handling    # odd while one request is being cleared and handled
     mk_atomic32 migrate_to  # the slot that an injector wants it on + 1, 0 for none; others write
     mk_atomic32 walk_due    # walk after the next load; others write

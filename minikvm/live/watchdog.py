@@ -1,8 +1,8 @@
 """The watchdog: P1 (seen), P3 (awake), P5 (progress) and P7 (deadlock), which time alone cannot prove on a busy machine.
 
 A state that should not last but has lasted for `watchdog.suspect_ms` is a suspicion. Then new work is stopped, and the suspicion
-becomes a violation only when the thread concerned has run since (its heart has beaten twice), no IPI is in flight or pending for it, and the
-state still holds. Otherwise it is dropped, and the work goes on.
+becomes a violation only when the thread concerned has run since (its heart has beaten twice), no IPI is in flight or pending for it,
+and the state still holds. Otherwise it is dropped, and the work goes on.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from minikvm.live.core import WHERE, LiveCore
 
 GUEST, BLOCKED, AWAITS, LOCK = (WHERE.index(name) for name in ("guest", "blocked", "awaiting acknowledgements", "lock"))
 IN_GUEST_PHASE = 2
-ABORTS_SUSPECT = 100_000
+ABORTS_SUSPECT = 1000
+"""Aborted entries in a row. Each pass first handles what is pending, so a run loop that consumes has a handful at most."""
 BEATS = 2
 
 
@@ -81,10 +82,11 @@ class Watchdog:
         if where == GUEST and phase == IN_GUEST_PHASE:
             self.checked["P1"] += 1
             if requests & ~self.core.silent_bits(number):
-                yield Suspicion("P1", number, stay, "rests in the guest although a request was made that its last check missed, and no IPI for it is pending")
+                why = "rests in the guest although a request was made that its last check missed, and no IPI for it is pending"
+                yield Suspicion("P1", number, stay, why)
         elif where == BLOCKED:
             self.checked["P3"] += 1
-            if requests & self.core.wake_mask:
+            if requests & self.core.wake_owed(number):
                 yield Suspicion("P3", number, stay, "rests asleep although a request that must wake it was made")
         elif where in (AWAITS, LOCK):
             self.checked["P7"] += 1

@@ -8,13 +8,13 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from minikvm.properties import PROPERTIES, is_advisory
 from minikvm.report.humanize import duration, fold, number, plural, printable, seconds, times
 from minikvm.report.model import Counters, Latency, PropertyRow, Report, RequestRow, VcpuDump, Violation
-from minikvm.properties import PROPERTIES, is_advisory
 from minikvm.report.tables import Column, Group, plain_table, print_groups
 from minikvm.report.verdict import economy_sentence, headline, injected_sentence, verdict
 
-VIOLATIONS_SHOWN = 10
+VIOLATIONS_SHOWN = 3
 DUMP_SHOWN = 8
 
 COUNTERS: tuple[tuple[str, str], ...] = (

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from minikvm.properties import is_advisory
 from minikvm.report.humanize import number, plural, seconds, times
 from minikvm.report.model import PropertyRow, Report
-from minikvm.properties import is_advisory
 
 ENDINGS = {
     "finished": "It finished its workload in {}.",

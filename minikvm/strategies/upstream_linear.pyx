@@ -11,8 +11,11 @@ from minikvm.kinds import Strategy
 cdef extern from *:
     """
     #if defined(__GNUC__) && defined(__OPTIMIZE__) /* said with force, as in kick.pxd: the bare walk in place, the watched one out of it */
-    static inline int __pyx_f_7minikvm_10strategies_15upstream_linear_walk(mk_ctx *, mk_ctx *, uint32_t, const uint64_t *, uint64_t *, int32_t) __attribute__((always_inline));
-    static int __pyx_f_7minikvm_10strategies_15upstream_linear_walk_watched(mk_ctx *, uint32_t, const uint64_t *, uint64_t *, int32_t) __attribute__((noinline));
+    static inline int __pyx_f_7minikvm_10strategies_15upstream_linear_walk(
+        mk_ctx *, mk_ctx *, uint32_t, const uint64_t *, uint64_t *, int32_t)
+        __attribute__((always_inline));
+    static int __pyx_f_7minikvm_10strategies_15upstream_linear_walk_watched(mk_ctx *, uint32_t, const uint64_t *, uint64_t *, int32_t)
+        __attribute__((noinline));
     #endif
     """
 

@@ -199,7 +199,14 @@ def test_a_lock_that_is_held_is_a_deadlock_and_says_so(world: bool) -> None:
 
 @pytest.mark.parametrize(
     ("op", "operand", "expected", "after"),
-    [("or", 0b0011, 0, 0b0111), ("and", 0b0110, 0, 0b0100), ("add", 2, 0, 7), ("xchg", 9, 0, 9), ("cmpxchg", 9, 5, 9), ("cmpxchg", 9, 4, 5)],
+    [
+        ("or", 0b0011, 0, 0b0111),
+        ("and", 0b0110, 0, 0b0100),
+        ("add", 2, 0, 7),
+        ("xchg", 9, 0, 9),
+        ("cmpxchg", 9, 5, 9),
+        ("cmpxchg", 9, 4, 5),
+    ],
 )
 def test_the_strategys_word_is_changed_atomically(vm: Standalone, op: str, operand: int, expected: int, after: int) -> None:
     vm.vm.strategy_store(0, 5)

@@ -89,7 +89,7 @@ def test_an_unknown_name_is_answered_with_the_closest(registry: RequestRegistry,
 
 
 def test_a_name_like_no_other_is_answered_with_all(registry: RequestRegistry) -> None:
-    with pytest.raises(ValueError, match="unknown request '%': expected one of TLB_FLUSH, .*HV_TLB_FLUSH"):
+    with pytest.raises(ValueError, match=r"unknown request '%': expected one of TLB_FLUSH, .*HV_TLB_FLUSH"):
         registry["%"]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import pytest
 
@@ -12,6 +13,17 @@ from minikvm.core.standalone import Standalone
 from minikvm.core.vcpu import Mode
 
 OUTSIDE, IN_GUEST, EXITING, READING = Mode
+
+
+class Row(NamedTuple):
+    """One row of the table."""
+
+    mode: Mode
+    wait: bool
+    ipi: bool
+    after: Mode
+
+
 # (old mode, WAIT) -> (is an IPI sent?, mode after)
 TRUTH = {
     (OUTSIDE, False): (False, OUTSIDE),
@@ -23,7 +35,7 @@ TRUTH = {
     (READING, False): (False, READING),
     (READING, True): (True, READING),
 }
-ROWS = [pytest.param(*key, *value, id=f"{key[0].name}-{'WAIT' if key[1] else 'nowait'}") for key, value in TRUTH.items()]
+ROWS = [pytest.param(Row(*key, *value), id=f"{key[0].name}-{'WAIT' if key[1] else 'nowait'}") for key, value in TRUTH.items()]
 Make = Callable[..., Standalone]
 
 
@@ -39,39 +51,31 @@ def vm_with() -> Make:
     return make
 
 
-@pytest.mark.parametrize(("mode", "wait", "ipi", "after"), ROWS)
-def test_the_old_mode_and_wait_decide_whether_an_ipi_is_sent(
-    vm_with: Make, registry: RequestRegistry, mode: Mode, wait: bool, ipi: bool, after: Mode
-) -> None:
-    vm = vm_with(mode=mode)
-    assert vm.dispatch(registry["EVENT"].but(wait=wait)) is ipi
-    assert [(list(sent.mask), sent.wait) for sent in vm.ipis] == ([([1], wait)] if ipi else [])
+@pytest.mark.parametrize("row", ROWS)
+def test_the_old_mode_and_wait_decide_whether_an_ipi_is_sent(vm_with: Make, registry: RequestRegistry, row: Row) -> None:
+    vm = vm_with(mode=row.mode)
+    assert vm.dispatch(registry["EVENT"].but(wait=row.wait)) is row.ipi
+    assert [(list(sent.mask), sent.wait) for sent in vm.ipis] == ([([1], row.wait)] if row.ipi else [])
 
 
-@pytest.mark.parametrize(("mode", "wait", "ipi", "after"), ROWS)
-def test_only_a_vcpu_in_the_guest_is_moved_to_exiting(
-    vm_with: Make, registry: RequestRegistry, mode: Mode, wait: bool, ipi: bool, after: Mode
-) -> None:
-    vm = vm_with(mode=mode)
-    vm.dispatch(registry["EVENT"].but(wait=wait))
-    assert vm.state(0)[0] is after
+@pytest.mark.parametrize("row", ROWS)
+def test_only_a_vcpu_in_the_guest_is_moved_to_exiting(vm_with: Make, registry: RequestRegistry, row: Row) -> None:
+    vm = vm_with(mode=row.mode)
+    vm.dispatch(registry["EVENT"].but(wait=row.wait))
+    assert vm.state(0)[0] is row.after
 
 
-@pytest.mark.parametrize(("mode", "wait", "ipi", "after"), ROWS)
-def test_the_bit_is_set_whatever_the_mode(
-    vm_with: Make, registry: RequestRegistry, mode: Mode, wait: bool, ipi: bool, after: Mode
-) -> None:
-    vm = vm_with(mode=mode)
-    vm.dispatch(registry["EVENT"].but(wait=wait))
+@pytest.mark.parametrize("row", ROWS)
+def test_the_bit_is_set_whatever_the_mode(vm_with: Make, registry: RequestRegistry, row: Row) -> None:
+    vm = vm_with(mode=row.mode)
+    vm.dispatch(registry["EVENT"].but(wait=row.wait))
     assert vm.state(0)[3] == 1 << 14
 
 
-@pytest.mark.parametrize(("mode", "wait", "ipi", "after"), ROWS)
-def test_needs_ipi_follows_the_same_table(
-    vm_with: Make, registry: RequestRegistry, mode: Mode, wait: bool, ipi: bool, after: Mode
-) -> None:
-    vm = vm_with(mode=mode)
-    assert (vm.vm.needs_ipi(0, registry["EVENT"].but(wait=wait)), vm.state(0)[0]) == (ipi, after)
+@pytest.mark.parametrize("row", ROWS)
+def test_needs_ipi_follows_the_same_table(vm_with: Make, registry: RequestRegistry, row: Row) -> None:
+    vm = vm_with(mode=row.mode)
+    assert (vm.vm.needs_ipi(0, registry["EVENT"].but(wait=row.wait)), vm.state(0)[0]) == (row.ipi, row.after)
 
 
 @pytest.mark.parametrize("mode", list(Mode))
@@ -121,12 +125,10 @@ def test_no_wakeup_does_not_even_look_for_a_sleeper(vm_with: Make, registry: Req
     assert "vcpu.wait" not in [op.name for op in vm.ops]
 
 
-@pytest.mark.parametrize(("mode", "wait", "ipi", "after"), ROWS)
-def test_no_wakeup_changes_nothing_in_the_table(
-    vm_with: Make, registry: RequestRegistry, mode: Mode, wait: bool, ipi: bool, after: Mode
-) -> None:
-    vm = vm_with(mode=mode)
-    assert (vm.dispatch(registry["EVENT"].but(wait=wait, no_wakeup=True)), vm.state(0)[0]) == (ipi, after)
+@pytest.mark.parametrize("row", ROWS)
+def test_no_wakeup_changes_nothing_in_the_table(vm_with: Make, registry: RequestRegistry, row: Row) -> None:
+    vm = vm_with(mode=row.mode)
+    assert (vm.dispatch(registry["EVENT"].but(wait=row.wait, no_wakeup=True)), vm.state(0)[0]) == (row.ipi, row.after)
 
 
 def test_a_sleeper_that_another_kicker_woke_first_goes_on_to_the_mode(vm_with: Make, registry: RequestRegistry) -> None:
@@ -149,12 +151,10 @@ def test_no_action_logs_no_bit(vm_with: Make, registry: RequestRegistry) -> None
     assert vm.state(0)[3] == 0
 
 
-@pytest.mark.parametrize(("mode", "wait", "ipi", "after"), ROWS)
-def test_no_action_changes_nothing_else_in_the_table(
-    vm_with: Make, registry: RequestRegistry, mode: Mode, wait: bool, ipi: bool, after: Mode
-) -> None:
-    vm = vm_with(mode=mode)
-    assert (vm.dispatch(registry["EVENT"].but(wait=wait, no_action=True)), vm.state(0)[0]) == (ipi, after)
+@pytest.mark.parametrize("row", ROWS)
+def test_no_action_changes_nothing_else_in_the_table(vm_with: Make, registry: RequestRegistry, row: Row) -> None:
+    vm = vm_with(mode=row.mode)
+    assert (vm.dispatch(registry["EVENT"].but(wait=row.wait, no_action=True)), vm.state(0)[0]) == (row.ipi, row.after)
 
 
 @pytest.mark.parametrize("wait", [False, True])

@@ -1,0 +1,174 @@
+"""The watchdog on a core that a test moves by hand: what it takes to become a violation."""
+
+import pytest
+
+from minikvm.live.core import WHERE
+from minikvm.live.watchdog import ABORTS_SUSPECT, Watchdog
+
+SUSPECT_NS = 100
+GUEST, ASLEEP, AWAITING, HOST = (WHERE.index(n) for n in ("guest", "blocked", "awaiting acknowledgements", "host"))
+IN_GUEST, OUTSIDE = 2, 0
+BIT = 1 << 9
+
+
+class Core:
+    """What the watchdog reads of a LiveCore, for threads 0 (a vCPU) and 1 (who holds the slot that thread 0 waits for)."""
+
+    in_flight = 0
+
+    def __init__(self):
+        self.time = 1000
+        self.where, self.since, self.phase, self.requests, self.aborts = HOST, 0, OUTSIDE, 0, 0
+        self.beats = [0, 0]
+        self.pauses = []
+        self.pending = False
+
+    def now(self):
+        return self.time
+
+    def quick_scan(self):
+        return [
+            (0, self.where, self.since, self.beats[0], self.phase, self.requests, self.aborts),
+            (1, HOST, 0, self.beats[1], OUTSIDE, 0, 0),
+        ]
+
+    def pause(self, on):
+        self.pauses.append(on)
+
+    def silent_bits(self, _number):
+        return 0
+
+    def wake_owed(self, _number):
+        return BIT
+
+    def irq_pending(self, _number):
+        return self.pending
+
+    def pcpu_of(self, _number):
+        return 0
+
+    def awaited_slots(self, _pcpu):
+        return [1]
+
+    def slot(self, _pcpu):
+        return (0, 1, 0, 0)
+
+
+@pytest.fixture
+def core():
+    return Core()
+
+
+@pytest.fixture
+def watchdog(core):
+    return Watchdog(core, SUSPECT_NS)
+
+
+@pytest.fixture
+def look(core, watchdog):
+    """One look after *ns* more, in which each thread's heart has beaten so often."""
+
+    def look(ns=SUSPECT_NS, beats=(0, 0)):
+        core.time += ns
+        core.beats = [n + more for n, more in zip(core.beats, beats, strict=True)]
+        return watchdog.look()
+
+    return look
+
+
+@pytest.fixture
+def missed(core):
+    """A vCPU in the guest with a request that its entry did not see."""
+    core.where, core.phase, core.requests = GUEST, IN_GUEST, BIT
+
+
+def test_nothing_odd_is_no_suspicion(core, look):
+    assert [look() for _ in range(5)] == [None] * 5
+    assert core.pauses == []
+
+
+def test_an_odd_state_that_lasts_and_a_thread_that_ran_is_a_violation(look, missed):
+    assert [look(0), look(), look(beats=(2, 0))][-1].property == "P1"
+
+
+def test_a_young_suspicion_stops_no_work(core, look, missed):
+    look(0)
+    look(SUSPECT_NS - 1)
+    assert core.pauses == []
+
+
+def test_an_old_suspicion_stops_new_work(core, look, missed):
+    look(0)
+    look()
+    assert core.pauses == [True]
+
+
+def test_one_heartbeat_is_not_enough(look, missed):
+    look(0)
+    look()
+    assert look(beats=(1, 0)) is None
+    assert look(beats=(1, 0)) is not None
+
+
+def test_heartbeats_from_before_the_pause_do_not_count(look, missed):
+    look(0, beats=(50, 0))
+    assert look(beats=(50, 0)) is None
+
+
+def test_a_suspicion_that_dissolves_is_no_violation_and_work_goes_on(core, look, missed):
+    look(0)
+    look()
+    core.requests = 0
+    assert look(beats=(9, 9)) is None
+    assert core.pauses == [True, False]
+
+
+def test_the_same_state_entered_anew_begins_anew(core, look, missed):
+    look(0)
+    look()
+    core.since += 1
+    assert look(beats=(9, 9)) is None
+
+
+def test_an_interrupt_on_its_way_is_waited_for(core, look, missed):
+    look(0)
+    look()
+    core.in_flight = 1
+    assert look(beats=(9, 9)) is None
+    core.in_flight = 0
+    assert look().property == "P1"
+
+
+def test_an_interrupt_that_is_pending_is_waited_for(core, look, missed):
+    look(0)
+    look()
+    core.pending = True
+    assert look(beats=(9, 9)) is None
+
+
+def test_a_sleeper_with_a_wake_event_is_p3(core, look):
+    core.where, core.requests = ASLEEP, BIT
+    assert [look(0), look(), look(beats=(2, 0))][-1].property == "P3"
+
+
+def test_a_sleeper_with_a_request_that_must_not_wake_it_may_rest(core, look):
+    core.where, core.requests = ASLEEP, BIT << 1
+    assert [look(0), look(), look(beats=(2, 0))] == [None] * 3
+
+
+def test_a_missing_acknowledgement_is_p7_when_who_must_give_it_has_run(core, look):
+    core.where = AWAITING
+    look(0)
+    look()
+    assert look(beats=(2, 1)) is None
+    assert look(beats=(0, 1)).property == "P7"
+
+
+def test_aborts_without_end_are_p5(core, look):
+    core.aborts = ABORTS_SUSPECT
+    assert [look(0), look(), look(beats=(2, 0))][-1].property == "P5"
+
+
+def test_a_few_aborts_are_none(core, look):
+    core.aborts = ABORTS_SUSPECT - 1
+    assert [look(0), look(), look(beats=(2, 0))] == [None] * 3

@@ -1,0 +1,47 @@
+"""The sdist is the whole project: whoever has it can build, test and read it."""
+
+import tarfile
+
+import pytest
+
+JUNK = ("__pycache__", ".egg-info", ".pytest_cache", ".mypy_cache", ".hypothesis", ".ruff_cache")
+
+
+@pytest.fixture(scope="session")
+def listing(sdist):
+    """path below the sdist's folder -> tarfile member, for everything that is no folder"""
+    with tarfile.open(sdist) as archive:
+        return {member.name.partition("/")[2]: member for member in archive.getmembers() if not member.isdir()}
+
+
+def test_it_holds_plain_files_only(listing):
+    assert [name for name, member in listing.items() if not member.isreg()] == []
+
+
+@pytest.mark.parametrize("folder", ["configs", "docs", "tests", "plugins", "minikvm/include", "minikvm/cli/templates"])
+def test_it_holds_a_folder_whole(listing, root, folder):
+    files = {str(path.relative_to(root)) for path in (root / folder).rglob("*") if path.is_file()}
+    wanted = {name for name in files if not any(junk in name for junk in JUNK) and "/build/" not in name and not name.endswith(".so")}
+    assert wanted - set(listing) == set()
+
+
+@pytest.mark.parametrize("suffix", [".py", ".pyx", ".pxd", ".pyi", ".h"])
+def test_it_holds_every_source_of_a_kind(listing, root, suffix):
+    wanted = {str(path.relative_to(root)) for path in (root / "minikvm").rglob(f"*{suffix}")}
+    assert wanted and wanted - set(listing) == set()
+
+
+@pytest.mark.parametrize("name", ["pyproject.toml", "setup.cfg", "tox.ini", "MANIFEST.in", "README.md", "LICENSE", "CHANGELOG.md",
+                                  "CONTRIBUTING.md", ".ci/run", "minikvm/py.typed"])
+def test_it_holds_the_file(listing, name):
+    assert name in listing
+
+
+def test_the_shipped_configurations_are_copies_of_configs(unpacked):
+    configs = {path.name: path.read_text() for path in (unpacked / "configs").iterdir()}
+    shipped = {path.name: path.read_text() for path in (unpacked / "minikvm" / "config" / "shipped").iterdir()}
+    assert "quickstart.yaml" in configs and shipped == configs
+
+
+def test_nothing_that_was_built_is_in_it(listing):
+    assert [name for name in listing if name.endswith((".so", ".pyc")) or (name.startswith("minikvm/") and name.endswith(".c"))] == []
