@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from minikvm.plugins import Manager
 
 BOUND = 1.15
 SETUPS = 5
+"""How often both pairs of threads are set up anew."""
 SENDER, RECEIVER = 0, 1
 """The pCPU slots of the two."""
 
@@ -131,8 +133,5 @@ class RoundTrips:
         for whole in (False, True):
             for primitive in primitives:
                 name = f"{primitive.name}: upstream, x86 and all checks" if whole else primitive.name
-                row = rounds_of(
-                    "whole call" if whole else "round trip", name, lambda p=primitive, w=whole: self._pairs(p, w, max(3, rounds // SETUPS)),
-                    SETUPS, None if whole else BOUND,
-                )
-                yield row
+                some = partial(self._pairs, primitive, whole, max(3, rounds // SETUPS))
+                yield rounds_of("whole call" if whole else "round trip", name, some, SETUPS, None if whole else BOUND)

@@ -201,25 +201,25 @@ cdef inline int zalloc_cpumask(mk_ctx *c, uint64_t **mask) except -1 nogil:
 cdef inline int request_each(mk_ctx *c, mk_ctx *o, uint32_t req, const uint64_t *targets, uint64_t *mask, int32_t me) except -1 nogil:
     """The steps for each target; *o* as in vcpu_request_steps()."""
     # The table does not move or grow: read once, or the atomic operations make the compiler read it again for each target.
-    cdef mk_vcpu *vcpus = c.vm.vcpus
-    cdef uint32_t n = c.vm.nr_vcpus
+    cdef mk_vcpu *base = c.vm.vcpus  # of the current word's bit 0
+    cdef mk_vcpu *end = base + c.vm.nr_vcpus
+    cdef mk_vcpu *v
     cdef const uint64_t *at = targets
-    cdef const uint64_t *end = targets + c.vm.vcpu_words
     cdef uint64_t word
     cdef uint64_t visited = 0
-    cdef uint32_t idx
-    while at < end:
+    while base < end:
         word = at[0]
         if unlikely(word != 0):  # most words of a sparse mask are empty: they are to be passed in a straight line
             while True:
-                idx = <uint32_t>(at - targets) * 64 + ctz64(word)
+                v = base + ctz64(word)
                 word &= word - 1
                 visited += 1
-                if idx < n and vcpus[idx].id != MK_NO_VCPU:
-                    vcpu_request_steps(c, o, &vcpus[idx], req, mask, me)
+                if v < end and v.id != MK_NO_VCPU:
+                    vcpu_request_steps(c, o, v, req, mask, me)
                 if word == 0:
                     break
         at += 1
+        base += 64
     c.visited += visited
     return 0
 

@@ -20,10 +20,10 @@ cdef extern from "<stdlib.h>":
     int posix_memalign(void **p, size_t alignment, size_t size) noexcept nogil
 
 cdef void *aligned(size_t size) except NULL:
-    """Zeroed memory in cache lines of its own: what threads write all the time must not share one with anything else."""
+    """Zeroed memory in cache lines of its own, in pairs, as prefetchers fetch them: threads write it all the time."""
     cdef void *p = NULL
-    size = (size + 63) & ~<size_t>63
-    if posix_memalign(&p, 64, size) != 0:
+    size = (size + 127) & ~<size_t>127
+    if posix_memalign(&p, 128, size) != 0:
         raise MemoryError
     memset(p, 0, size)
     return p
@@ -55,7 +55,7 @@ cdef class LiveMemory:
         l.engine = engine_from(engine)
         l.spin = spin
         l.run_interrupt = calls.run_interrupt
-        l.slot_stride = (sizeof(pcpu_t) + 63) & ~63
+        l.slot_stride = (sizeof(pcpu_t) + 127) & ~127
         l.slots = <char *>aligned(<size_t>l.slot_stride * pcpus)
         l.call_from = <uint64_t *>aligned(<size_t>8 * l.vm.mask_words * pcpus)
         l.call_hist = <mk_hdr *>self.zeroed(NR_KINDS * HIST_SHARDS, sizeof(mk_hdr))

@@ -45,31 +45,32 @@ cdef inline int steps(mk_ctx *c, mk_ctx *o, mk_vcpu *v, uint32_t req, uint64_t *
 
 cdef inline int walk(mk_ctx *c, mk_ctx *o, uint32_t req, const uint64_t *targets, uint64_t *mask) except -1 nogil:
     """The steps for each target. *o* does the operations: see vcpu_request_steps() in kick.pxd."""
-    cdef mk_vcpu *vcpus = c.vm.vcpus
-    cdef uint32_t n = c.vm.nr_vcpus
+    cdef mk_vcpu *base = c.vm.vcpus  # of the current word's bit 0
+    cdef mk_vcpu *end = base + c.vm.nr_vcpus
+    cdef mk_vcpu *v = base
     cdef const uint64_t *at = targets
-    cdef const uint64_t *end = targets + c.vm.vcpu_words
-    cdef uint32_t i
     cdef uint64_t word
     cdef uint64_t visited = 0
     if targets == NULL:
-        c.visited += n
-        for i in range(n):
-            if vcpus[i].id != MK_NO_VCPU:
-                steps(c, o, &vcpus[i], req, mask)
+        c.visited += c.vm.nr_vcpus
+        while v < end:
+            if v.id != MK_NO_VCPU:
+                steps(c, o, v, req, mask)
+            v += 1
         return 0
-    while at < end:
+    while base < end:
         word = at[0]
         if unlikely(word != 0):  # most words of a sparse mask are empty: they are to be passed in a straight line
             while True:
-                i = <uint32_t>(at - targets) * 64 + ctz64(word)
+                v = base + ctz64(word)
                 word &= word - 1
                 visited += 1
-                if i < n and vcpus[i].id != MK_NO_VCPU:
-                    steps(c, o, &vcpus[i], req, mask)
+                if v < end and v.id != MK_NO_VCPU:
+                    steps(c, o, v, req, mask)
                 if word == 0:
                     break
         at += 1
+        base += 64
     c.visited += visited
     return 0
 
