@@ -186,7 +186,8 @@ class _Dumper(yaml.SafeDumper):
 
 def _text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
     try:
-        quote = not isinstance(resolve_plain(text), str)
+        # U+0085 and its like are line breaks to YAML 1.1's emitter: only double quotes keep them.
+        quote = not text.isprintable() or not isinstance(resolve_plain(text), str)
     except TooLong:
         quote = True
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style='"' if quote else None)

@@ -214,6 +214,7 @@ cdef int task_call(lctx *t, line_t *line) except -1 nogil:
     if schedule_in(t):
         done = issue(t, line)
         schedule_out(t)
+    set_where(t, W_IDLE)
     return done
 
 

@@ -265,6 +265,10 @@ cdef class LiveCore(LiveMemory):
         return (mk_bare_load32(&p.pending, MK_RELAXED) & P_IRQS, holder.c.id if holder is not NULL else None,
                 mk_bare_load32(&p.acks_left, MK_RELAXED), mk_bare_load32(&p.nr_queued, MK_RELAXED))
 
+    def tenures(self, unsigned pcpu):
+        """How often a holder has given the slot up, having handled what was pending."""
+        return mk_bare_load64(&slot_of(&self.l, pcpu).tenures, MK_ACQUIRE)
+
     def pcpu_of(self, unsigned number):
         """The slot that a thread holds, or None; found by the holders, which may be read at any time."""
         cdef unsigned i

@@ -140,6 +140,7 @@ cdef int give(lctx *t) except -1 nogil:
     mk_bare_store32(&p.bell.tid, MK_RELAXED, 0)
     t.c.pcpu = -1
     pthread_mutex_lock(&p.lock)
+    mk_bare_store64(&p.tenures, MK_RELAXED, mk_bare_load64(&p.tenures, MK_RELAXED) + 1)
     next_one = p.head
     if next_one is not NULL:
         p.head = next_one.next

@@ -93,6 +93,7 @@ ctypedef struct pcpu_t:
     mk_atomic32 pending
     mk_atomic32 acks_left   # acknowledgements that this slot's holder still awaits
     mk_atomic32 nr_queued   # threads that wait for the slot
+    mk_atomic64 tenures     # how often a holder gave it up, each time with nothing left pending
     uint32_t idx
     mk_atomic64 work        # lctx * of an interrupt-context initiator, or 0
     mk_atomic64 slice_end   # ns; when the holder has had its timeslice

@@ -12,7 +12,9 @@ from dataclasses import dataclass
 
 from minikvm.live.core import WHERE, LiveCore
 
-GUEST, BLOCKED, AWAITS, LOCK = (WHERE.index(name) for name in ("guest", "blocked", "awaiting acknowledgements", "lock"))
+HOST, GUEST, BLOCKED, AWAITS, LOCK, IRQ = (
+    WHERE.index(name) for name in ("host", "guest", "blocked", "awaiting acknowledgements", "lock", "interrupt")
+)
 IN_GUEST_PHASE = 2
 ABORTS_SUSPECT = 1000
 """Aborted entries in a row. Each pass first handles what is pending, so a run loop that consumes has a handful at most."""
@@ -29,12 +31,21 @@ class Suspicion:
     sentence: str
 
 
+@dataclass(frozen=True)
+class _Moment:
+    """What the watchdog needs of one look: heartbeats, who was running, and (holder, tenures) of each slot."""
+
+    beats: dict[int, int]
+    running: frozenset[int]
+    slots: dict[int, tuple[int | None, int]]
+
+
 @dataclass
 class _Case:
     suspicion: Suspicion
     first_seen: int
-    beats: dict[int, int] | None = None
-    """Every thread's heartbeat when new work was stopped; None before that."""
+    moment: _Moment | None = None
+    """When new work was stopped; None before that."""
 
 
 class Watchdog:
@@ -50,10 +61,9 @@ class Watchdog:
     def look(self) -> Suspicion | None:
         """One look. Returns a violation when one is certain; pauses and resumes new work as needed."""
         now = self.core.now()
-        beats: dict[int, int] = {}
+        vitals = self.core.quick_scan()
         seen: dict[tuple[str, int, int], _Case] = {}
-        for vital in self.core.quick_scan():
-            beats[vital[0]] = vital[3]
+        for vital in vitals:
             for suspicion in self._odd(*vital):
                 key = (suspicion.property, suspicion.number, suspicion.stay)
                 seen[key] = self.cases.get(key) or _Case(suspicion, now)
@@ -65,12 +75,23 @@ class Watchdog:
         if not self.paused:
             self.paused = True
             self.core.pause(True)
+        moment = self._moment(vitals, old)
         for case in old:
-            if case.beats is None:
-                case.beats = beats
-            elif self._confirmed(case, beats):
+            if case.moment is None:
+                case.moment = moment
+            elif self._confirmed(case, moment):
                 return case.suspicion
         return None
+
+    def _moment(self, vitals: list[tuple[int, int, int, int, int, int, int]], cases: list[_Case]) -> _Moment:
+        awaited: set[int] = set()
+        for case in cases:
+            pcpu = self.core.pcpu_of(case.suspicion.number) if case.suspicion.property == "P7" else None
+            awaited.update([] if pcpu is None else self.core.awaited_slots(pcpu))
+        return _Moment(
+            {vital[0]: vital[3] for vital in vitals}, frozenset(vital[0] for vital in vitals if vital[1] in (HOST, IRQ)),
+            {pcpu: (self.core.slot(pcpu)[1], self.core.tenures(pcpu)) for pcpu in awaited},
+        )
 
     def _resume(self) -> None:
         if self.paused:
@@ -96,22 +117,28 @@ class Watchdog:
         if aborts >= ABORTS_SUSPECT:
             yield Suspicion("P5", number, 0, "aborts every entry, consumes nothing, and nothing changes what aborts it")
 
-    def _confirmed(self, case: _Case, beats: dict[int, int]) -> bool:
+    def _confirmed(self, case: _Case, now: _Moment) -> bool:
         """Has everybody concerned run since the suspicion, and is nothing on its way?"""
-        assert case.beats is not None
+        then = case.moment
+        assert then is not None
         number = case.suspicion.number
-        concerned = [number, *self._holders(case.suspicion)]
-        if any(beats[n] - case.beats[n] < BEATS for n in concerned):
+        if now.beats[number] - then.beats[number] < BEATS or self.core.in_flight:
             return False
-        if self.core.in_flight:
+        # Who runs neither in a guest nor asleep may be a caller that lost the host's CPU between the request and the IPI.
+        if any(now.beats[n] == then.beats[n] for n in then.running):
             return False
-        return case.suspicion.property != "P1" or not self.core.irq_pending(number)
+        if case.suspicion.property == "P1":
+            return not self.core.irq_pending(number)
+        if case.suspicion.property == "P7":
+            pcpu = self.core.pcpu_of(number)
+            return all(self._had_its_turn(p, then, now) for p in ([] if pcpu is None else self.core.awaited_slots(pcpu)))
+        return True
 
-    def _holders(self, suspicion: Suspicion) -> list[int]:
-        """Who would have to act: the holders of the slots whose acknowledgement is missing."""
-        if suspicion.property != "P7":
-            return []
-        pcpu = self.core.pcpu_of(suspicion.number)
-        if pcpu is None:
-            return []
-        return [holder for holder in (self.core.slot(p)[1] for p in self.core.awaited_slots(pcpu)) if holder is not None]
+    def _had_its_turn(self, pcpu: int, then: _Moment, now: _Moment) -> bool:
+        """Would an IPI to this slot have been handled since *then*? A thread that was granted the slot but has not run does not count."""
+        holder, tenures = then.slots.get(pcpu, (None, self.core.tenures(pcpu)))
+        if now.slots[pcpu][1] - tenures >= BEATS:
+            return True  # a whole tenure: its holder handled what was pending before it left
+        if now.slots[pcpu][0] is None:
+            return True  # senders acknowledge for an idle slot themselves
+        return now.slots[pcpu] == (holder, tenures) and holder is not None and now.beats[holder] - then.beats[holder] >= BEATS

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import yaml
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from minikvm.config import ConfigError, VMConfig, dumps, loads
@@ -127,6 +127,7 @@ def test_each_problem_has_a_place_of_its_own(data):
 
 @settings(deadline=None, max_examples=100)
 @given(CONFIG)
+@example({"vm": {"vcpus": 8, "name": "0"}, "strategy": {"name": "cluster", "option": ["\x85", "\u2028", "\t", "0o10"]}})
 def test_a_valid_config_survives_dump_and_load(data):
     config = VMConfig.model_validate(data)
     assert repr(loads(dumps(config))) == repr(config)

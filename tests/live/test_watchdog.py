@@ -22,6 +22,7 @@ class Core:
         self.beats = [0, 0]
         self.pauses = []
         self.pending = False
+        self.other, self.holder, self.given_up = GUEST, 1, 0
 
     def now(self):
         return self.time
@@ -29,8 +30,11 @@ class Core:
     def quick_scan(self):
         return [
             (0, self.where, self.since, self.beats[0], self.phase, self.requests, self.aborts),
-            (1, HOST, 0, self.beats[1], OUTSIDE, 0, 0),
+            (1, self.other, 0, self.beats[1], OUTSIDE, 0, 0),
         ]
+
+    def tenures(self, _pcpu):
+        return self.given_up
 
     def pause(self, on):
         self.pauses.append(on)
@@ -51,7 +55,7 @@ class Core:
         return [1]
 
     def slot(self, _pcpu):
-        return (0, 1, 0, 0)
+        return (0, self.holder, 0, 0)
 
 
 @pytest.fixture
@@ -172,3 +176,26 @@ def test_aborts_without_end_are_p5(core, look):
 def test_a_few_aborts_are_none(core, look):
     core.aborts = ABORTS_SUSPECT - 1
     assert [look(0), look(), look(beats=(2, 0))] == [None] * 3
+
+
+def test_a_caller_without_a_host_cpu_may_still_send_the_ipi(core, look, missed):
+    core.other = HOST
+    assert [look(beats=(2, 0)) for _ in range(4)] == [None] * 4
+    assert look(beats=(2, 1)).property == "P1"
+
+
+@pytest.fixture
+def unacknowledged(core):
+    core.where = AWAITING
+
+
+def test_a_holder_that_was_granted_the_slot_but_has_not_run_owes_no_acknowledgement(core, look, unacknowledged):
+    look(), look()
+    core.holder, core.given_up = 1, 1  # given up once, and granted to a thread whose heart beat in the queue
+    assert [look(beats=(2, 2)) for _ in range(4)] == [None] * 4
+
+
+def test_two_tenures_without_an_acknowledgement_are_a_deadlock(core, look, unacknowledged):
+    look(), look()
+    core.given_up = 2
+    assert look(beats=(2, 0)).property == "P7"
