@@ -22,21 +22,24 @@ class OneAtATime(Strategy):
 
     def dispatch(self, vm, request, targets):
         wait = bool(request & REQUEST_WAIT)
-        together = self.options.together
         sent = False
-        mask = vm.kick_mask()
-        for count, idx in enumerate(targets, start=1):
-            vcpu = vm.vcpus[idx]
-            # The order is the protocol's: the request, the wake-up, the mode, and only then vcpu.cpu, read once.
-            if not request & REQUEST_NO_ACTION:
-                vm.make_request(request, vcpu)
-            woken = not request & REQUEST_NO_WAKEUP and vm.wake_up(vcpu)
-            # Who was asleep and is woken sees the request before it enters the guest: no IPI, even with WAIT.
-            if not woken and vm.needs_ipi(vcpu, request):
-                cpu = vcpu.cpu
-                if cpu >= 0:
-                    mask.set(cpu)
-            if count % together == 0:
-                sent |= vm.kick_many(mask, wait)
-                mask = vm.kick_mask()
-        return vm.kick_many(mask, wait) or sent
+        # The kick mask is the pCPU's own: whoever else ran here would write into it.
+        with vm.preempt_disabled() as this_cpu:
+            mask = vm.kick_mask()
+            for count, idx in enumerate(targets, start=1):
+                self.ask(vm, request, vm.vcpu(idx), mask, this_cpu)
+                if count % self.options.together == 0:
+                    sent |= vm.kick_many(mask, wait)
+                    mask = vm.kick_mask()
+            return vm.kick_many(mask, wait) or sent
+
+    @staticmethod
+    def ask(vm, request, vcpu, mask, this_cpu):
+        """The order is the protocol's: the request, the wake-up, the mode, and only then vcpu.cpu, read once."""
+        if not request & REQUEST_NO_ACTION:
+            vm.make_request(request, vcpu)
+        # Who was asleep and is woken sees the request before it enters the guest: no IPI, even with WAIT.
+        if not request & REQUEST_NO_WAKEUP and vm.wake_up(vcpu):
+            return
+        if vm.needs_ipi(vcpu, request):
+            vm.mask_cpu(vcpu, vm.read_cpu(vcpu), this_cpu, mask)
