@@ -150,9 +150,8 @@ def build(config: VMConfig, manager: Manager) -> Built:
     check_needs(config, strategy, backend)
     spin = spins(config, backend)
     injectors, capsules = make_injectors(config, manager)
-    fails = any(getattr(injector.options, "when", None) == "start" for injector in injectors)
-    if fails:
-        at = next(i for i, injector in enumerate(injectors) if getattr(injector.options, "when", None) == "start")
+    at = next((i for i, injector in enumerate(injectors) if getattr(injector.options, "when", None) == "start"), None)
+    if at is not None:
         raise error_at(config, ("injectors", at, "name"), "memory for the kick masks (ENOMEM: the VM cannot be created)")
     table = VcpuTable(
         config.vm.vcpus, topology.nr_pcpus, ids=ids_of(config.vm), holes=sorted(holes), cluster_of=topology.cluster_of,

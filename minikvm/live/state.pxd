@@ -77,7 +77,6 @@ ctypedef struct call_t:
     uint32_t nr_ipis
     uint32_t active
     uint32_t aborted        # the VM stopped while it waited
-    uint32_t me
     uint64_t *targets       # what was asked for, resolved
     uint64_t *touched       # what the strategy touched
     uint64_t *deferred      # what it marked instead
@@ -116,7 +115,6 @@ ctypedef struct lctx:
     lctx *next              # in a slot's queue
     mk_atomic32 run         # futex: the slot was granted; others write
     mk_atomic32 done        # futex: an interrupt-context call was served; others write
-    mk_atomic32 granted     # the slot that was granted
     mk_atomic64 place       # W_* in the low PLACE_BITS, and above it how often it was set: tells one stay from the next
     mk_atomic64 beat        # moves on, as place does, whenever this thread has run
     mk_atomic64 epoch       # entries and walks of the vCPU: count * 4 + phase
@@ -126,7 +124,6 @@ ctypedef struct lctx:
     mk_atomic32 walk_due    # walk after the next load; others write
     mk_atomic32 aborts      # aborted entries in a row that consumed nothing
     uint32_t front          # queue before the others: a task preempts vCPUs
-    uint32_t halting
     int32_t home            # pinned to this pCPU, -1 when free
     int32_t last_pcpu
     uint32_t tid            # the OS thread
@@ -137,7 +134,6 @@ ctypedef struct lctx:
     kind_t *kinds           # NR_KINDS: what this thread did for each kind of request
     int32_t consuming       # the request bit that was just consumed, -1
     uint32_t in_point       # an injector is acting: it is not asked again
-    uint64_t guest_left
     mk_atomic64 n[N_COUNTERS]
     mk_atomic64 checked_targets
     mk_atomic64 checked_waits
@@ -175,11 +171,9 @@ ctypedef struct live_t:
     mk_atomic64 *made_at    # NR_KINDS * nr_vcpus, ns
     mk_atomic64 *payload    # NR_KINDS * nr_vcpus
     mk_atomic64 *seen
-    mk_atomic64 checked[NR_PROPS]
     mk_atomic64 violated[NR_PROPS]
     mk_atomic32 nr_found    # violations recorded in found[]
     found_t found[MAX_FOUND]
-    mk_atomic64 deferrals
     mk_atomic32 paused      # no new calls
     mk_atomic32 ending      # no further calls, ever
     mk_atomic32 active      # initiators that still have calls to make
