@@ -64,6 +64,8 @@ cdef class Coroutine:
 cdef int run_coroutine(Coroutine c, mk_explorer *x, int32_t t) except -1:
     c.hub = mk_current()
     if live_valid(x, t) and c.greenlet is not None:
+        if c.result == XR_ENDED:
+            return XR_ENDED  # with the same values
         mk_switch(c.greenlet)
         return c.result
     if c.greenlet is None or c.greenlet.dead:
