@@ -19,7 +19,7 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 from minikvm.check.fences cimport FENCE_SEQ_CST
 from minikvm.check.graph cimport (
-    EF_RMW, EV_FENCE, EV_READ, EV_SYNC, EV_WRITE, NONE, co_next, event, location, mk_graph, po_thread, rank_of)
+    EF_CREATE, EF_RMW, EV_FENCE, EV_READ, EV_SYNC, EV_WRITE, NONE, co_next, event, location, mk_graph, po_thread, rank_of)
 from minikvm.check.model cimport MODEL_MONOTONE, mk_model, model_capsule
 from minikvm.core.world cimport MK_ABI, MK_FULL, MK_MB_AFTER_ATOMIC, MK_MB_BEFORE_ATOMIC, MK_SEQ_CST, MK_SMP_MB
 
@@ -56,14 +56,21 @@ cdef inline void before(frontier *f, const event *e) noexcept nogil:
         f.all = max(f.all, e.index + 1)
 
 
+cdef inline void completed(const mk_graph *g, frontier *f, int32_t id) noexcept nogil:
+    """A thread's creator, or the last event of one that was joined: all up to it is before."""
+    if id >= 0:
+        f += g.ev[id].thread
+        f.all = max(f.all, g.ev[id].index + 1)
+
+
 cdef inline void followed(const mk_graph *g, frontier *f, coherence *c, const event *e) noexcept nogil:
     """What comes before *e* from another thread: its source, and by coherence what comes before a write."""
     if e.kind & EV_WRITE:
         c[e.loc].top = max(c[e.loc].top, e.rank)
     elif e.kind & EV_READ and e.rf >= 0 and g.ev[e.rf].thread != e.thread:
         before(f, &g.ev[e.rf])
-    elif e.kind & EV_SYNC and e.rf >= 0:
-        f[g.ev[e.rf].thread].all = max(f[g.ev[e.rf].thread].all, g.ev[e.rf].index + 1)
+    elif e.kind & EV_SYNC and not e.flags & EF_CREATE:
+        completed(g, f, e.rf)
 
 
 cdef bint follow_thread(const mk_graph *g, frontier *frontiers, coherence *c, int32_t t) noexcept nogil:
@@ -73,6 +80,7 @@ cdef bint follow_thread(const mk_graph *g, frontier *frontiers, coherence *c, in
     cdef int32_t i, first = max(f.all, f.reads_done)
     if f.all <= f.all_done and f.reads <= first:
         return False
+    completed(g, frontiers, th.creator)
     i = f.reads - 1
     while i >= first:
         e = &g.ev[th.ev[i]]
@@ -124,6 +132,7 @@ cdef bint reached(const mk_graph *g, frontier *f, coherence *c, int32_t s) noexc
 cdef inline void predecessors(const mk_graph *g, frontier *f, int32_t id) noexcept nogil:
     """What is right before the last event of a thread, in its thread."""
     cdef const event *e = &g.ev[id]
+    completed(g, f, g.th[e.thread].creator)
     if e.kind == EV_READ and not drains(e):
         f[e.thread].reads = max(f[e.thread].reads, <int32_t>e.index)
     else:
