@@ -31,8 +31,8 @@ class PropertyVerdict(SavedPart):
     """What the exploration says about one property."""
 
     verdict: Says = Field(
-        description="`holds`: in every execution of the scope. `violated`: there is a counterexample. `not exhausted`: in what was explored "
-        "it holds, and the budget ended. `races`, `no races`: P10. `not judged`: the property was not asked for, or the scope has nothing "
+        description="`holds`: in every execution of the scope. `violated`: there is a counterexample. `not exhausted`: it holds in what was "
+        "explored, and the budget ended. `races`, `no races`: P10. `not judged`: the property was not asked for, or the scope has nothing "
         "to judge it by."
     )
     file: str | None = Field(default=None, description="The counterexample's schedule file, null when there is none.")
@@ -51,7 +51,7 @@ class Cell(SavedPart):
     exhausted: bool = Field(description="Was every execution of the scope explored?")
     seconds: Seconds = Field(description="How long it took, seconds.")
     robust: bool | None = Field(
-        default=None, description="tso: has it exactly as many executions as under sc, so that it shows nothing that sc lacks? Null: not known."
+        default=None, description="tso: as many executions as under sc, so that it shows nothing that sc lacks? Null: not known."
     )
     estimate: float | None = Field(default=None, ge=0, description="Estimated number of all executions, null when there is no estimate.")
     properties: dict[str, PropertyVerdict] = Field(description="The verdicts by the property's id.")

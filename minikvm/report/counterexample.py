@@ -73,7 +73,7 @@ class Row(SavedPart):
         "(`IN_GUEST_MODE`). Null when there is nothing to say."
     )
     remark: str = Field(description="What else a reader should know, a sentence or less. Of a flush: the step of its store. May be empty.")
-    reads_from: Count | None = Field(description="Step of the store that was read, of a flush the step of its store; null: the initial value.")
+    reads_from: Count | None = Field(description="Step of the store that was read, of a flush that of its store; null: the initial value.")
     missed: Missed | None = Field(description="rc11, lkmm: for a read of an old value, the newer store that it did not see; else null.")
     marked: bool = Field(description="Does this step break the property? True in exactly one row.")
     ipi_to: Count | None = Field(description="Id of the thread that an IPI is sent to, null when this sends none.")
