@@ -54,8 +54,8 @@ class _Printer:
 
     def _scope(self) -> None:
         verdict = self.verdict
-        injectors = f"; environment: {', '.join(verdict.injectors)}" if verdict.injectors else ""
-        self._say(f"{verdict.file}: every execution of {words.bounds(verdict.scope)}{injectors}.", "bold")
+        injectors = f" by {', '.join(verdict.injectors)}" if verdict.injectors and verdict.scope.faults else ""
+        self._say(f"{verdict.file}: {words.bounds(verdict.scope)}{injectors}.", "bold")
         for initiator in verdict.scope.initiators:
             self._say(initiator, indent=2)
         self._gap()
@@ -117,8 +117,8 @@ class _Printer:
             for found in cell.properties.values():
                 for race in found.races:
                     seen.setdefault((cell.strategy, tuple(race)), []).append(cell.model)
-        for (strategy, race), models in list(seen.items())[:RACES_SHOWN]:
-            self._say(f"Race in {strategy} ({_listed(models)}): {' and '.join(race)}.", OPEN)
+        for (strategy, sides), models in list(seen.items())[:RACES_SHOWN]:
+            self._say(f"Race in {strategy} ({_listed(models)}): {' and '.join(sides)}.", OPEN)
         if len(seen) > RACES_SHOWN:
             self._say(f"and {plural(len(seen) - RACES_SHOWN, 'more race')}; --json has them all.", QUIET)
         if seen:
@@ -216,12 +216,15 @@ def conclusion(verdict: Verdict) -> list[Result]:
         return lines
     held = [id for id, verdicts in said.items() if verdicts == {"holds"}]
     silent = [id for id, verdicts in said.items() if "not judged" in verdicts]
-    gap = f" Not judged{'' if all(said[id] == {'not judged'} for id in silent) else ' everywhere'}: {words.id_ranges(silent)}." if silent else ""
+    somewhere = "" if all(said[id] == {"not judged"} for id in silent) else " everywhere"
+    gap = f" Not judged{somewhere}: {words.id_ranges(silent)}." if silent else ""
     if not held:
         return [(f"No property was judged throughout: this check proves nothing.{gap}", OPEN)]
     models = _listed([cell.model for cell in verdict.cells])
-    return [(f"{words.id_ranges(held)} {'holds' if len(held) == 1 else 'hold'} in every execution of this scope, under {models}.{gap}",
-             "bold green")]
+    hold = f"{words.id_ranges(held)} {'holds' if len(held) == 1 else 'hold'}"
+    races = any(found.verdict == "races" for cell in verdict.cells for found in cell.properties.values())
+    benign_here = " There are data races; in this scope they break none of these." if races else ""
+    return [(f"{hold} in every execution of this scope, under {models}.{benign_here}{gap}", "bold green")]
 
 
 def _listed(names: list[str]) -> str:

@@ -13,7 +13,7 @@ from pydantic import Field
 
 from minikvm.report import jsonfile
 from minikvm.report.counterexample import SavedPart, Scope
-from minikvm.report.model import Count, Seconds
+from minikvm.report.model import Count, Seconds, json_schema
 
 KEY = "minikvm_verdict"
 WHAT = "a verdict of minikvm check"
@@ -31,9 +31,9 @@ class PropertyVerdict(SavedPart):
     """What the exploration says about one property."""
 
     verdict: Says = Field(
-        description="`holds`: in every execution of the scope. `violated`: there is a counterexample. `not exhausted`: it holds in what was "
-        "explored, and the budget ended. `races`, `no races`: P10. `not judged`: the property was not asked for, or the scope has nothing "
-        "to judge it by."
+        description="`holds`: in every execution of the scope. `violated`: there is a counterexample. `not exhausted`: it holds in what "
+        "was explored, and the budget ended. `races`, `no races`: P10. `not judged`: the property was not asked for, or the scope has "
+        "nothing to judge it by."
     )
     file: str | None = Field(default=None, description="The counterexample's schedule file, null when there is none.")
     sentence: str | None = Field(default=None, description="What went wrong in the counterexample, null when nothing did.")
@@ -83,3 +83,8 @@ def read_verdict(path: str | Path) -> Verdict:
 def verdict_json(verdict: Verdict | dict[str, Any], indent: int | None = 2) -> str:
     """The verdict as JSON text, checked against the format."""
     return json.dumps(verdict_of(verdict).model_dump(mode="json", by_alias=True), indent=indent, ensure_ascii=False)
+
+
+def verdict_schema() -> dict[str, Any]:
+    """The JSON schema (draft 2020-12) of a verdict."""
+    return json_schema(Verdict, "minikvm.check/1", "Verdict of minikvm check")

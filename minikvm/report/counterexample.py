@@ -15,7 +15,7 @@ from typing import Any, Literal
 from pydantic import ConfigDict, Field, model_validator
 
 from minikvm.report import jsonfile
-from minikvm.report.model import Count, Part
+from minikvm.report.model import Count, Part, json_schema
 
 KEY = "minikvm_schedule"
 WHAT = "a schedule file of minikvm check"
@@ -33,7 +33,7 @@ class SavedPart(Part):
 class Scope(SavedPart):
     """The bounds of the exploration."""
 
-    vcpus: Count = Field(description="vCPUs.")
+    vcpus: Count = Field(description="Number of vCPUs.")
     pcpus: Count = Field(description="pCPUs that they are scheduled on.")
     entries: Count = Field(description="Guest entries of each vCPU.")
     calls: Count = Field(description="Calls of the initiators, all together.")
@@ -89,7 +89,7 @@ class Schedule(SavedPart):
     loop: str = Field(description="Name of the vCPU run loop.")
     model: str = Field(description="Name of the memory model.")
     injectors: list[str] = Field(description="Names of the race injectors that are the environment.")
-    scope: Scope = Field(description="The bounds of the exploration.")
+    scope: Scope = Field(description="What was explored.")
     config: str = Field(description="Text of the configuration, whole.")
     path: list[int] = Field(description="The explorer's choices that lead here: what a replay follows.")
     property: str = Field(pattern=r"^P[0-9]+$", description="Id of the violated property.")
@@ -152,6 +152,11 @@ def schedule_json(schedule: Schedule | dict[str, Any]) -> str:
 def write_schedule(path: str | Path, schedule: Schedule | dict[str, Any]) -> None:
     """Write the schedule file *path*."""
     Path(path).write_text(schedule_json(schedule), encoding="utf-8")
+
+
+def schedule_schema() -> dict[str, Any]:
+    """The JSON schema (draft 2020-12) of a schedule file."""
+    return json_schema(Schedule, "minikvm.schedule/1", "Schedule file of minikvm check")
 
 
 def _lines(rows: list[Any]) -> str:

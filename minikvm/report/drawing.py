@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -28,8 +27,6 @@ PLACE = "dim"
 REMARK = "italic"
 MISSED = "yellow"
 MARKED = "bold red"
-
-NAME_AND_NUMBER = re.compile(r"(?<=\b(?:step|vCPU|pCPU)) (?=\d)")
 
 Line = tuple[str, str]
 """A text and its style."""
@@ -132,7 +129,7 @@ class _Drawing:
 
     def _lines(self, row: Row) -> Iterator[Line]:
         target = words.target(self.schedule, row)
-        yield f"{words.operation(row)} {target}".rstrip(), MARKED if row.marked else "dim" if row.kind == "note" else ""
+        yield f"{words.operation(row)} {target}".rstrip(), MARKED if row.marked else "dim" if row.kind in words.EVENTS else ""
         if row.missed is not None:
             yield words.missed(row), MISSED
         yield from ((text, REMARK) for text in words.remarks(self.schedule, row))
@@ -157,9 +154,8 @@ class _Drawing:
 
     def _fold(self, text: str, width: int) -> list[str]:
         """*text* in lines of at most *width* terminal cells; wide characters count two, "step 5" and "pCPU 1" stay together."""
-        glued = NAME_AND_NUMBER.sub("\u00a0", text)
-        lines = Text(glued).wrap(self.console, max(2, width), overflow="fold")
-        return [line.plain.rstrip().replace("\u00a0", " ") for line in lines] or [""]
+        lines = Text(words.glue(text)).wrap(self.console, max(2, width), overflow="fold")
+        return [words.unglue(line.plain.rstrip()) for line in lines] or [""]
 
     def _gutter(self, row: Row, at: int) -> Text:
         mark = ">>" if row.marked else "  "

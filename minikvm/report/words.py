@@ -16,8 +16,20 @@ MODELS = {
     "lkmm": "the Linux kernel's own memory model",
 }
 READS = ("load", "rmw", "await")
+EVENTS = ("note", "choose")
+_NAME_AND_NUMBER = re.compile(r"(?<=\b(?:step|vCPU|pCPU)) (?=\d)")
 _STEP = re.compile(r"\bstep (\d+)")
 _NUMBER = re.compile(r"\d+")
+
+
+def glue(text: str) -> str:
+    """*text* with no-break spaces in names like "step 5" and "pCPU 1", so that no line ends in their middle; see :func:`unglue`."""
+    return _NAME_AND_NUMBER.sub("\u00a0", text)
+
+
+def unglue(text: str) -> str:
+    """The plain spaces back."""
+    return text.replace("\u00a0", " ")
 
 
 def property_name(id: str) -> str:
