@@ -18,18 +18,20 @@ MODELS = {
 READS = ("load", "rmw", "await")
 EVENTS = ("note", "choose")
 _NAME_AND_NUMBER = re.compile(r"(?<=\b(?:step|vCPU|pCPU)) (?=\d)")
+_GLUE = "\ue000"
+"""A private character, which no text holds that was made printable. Not the no-break space: rich breaks lines at it."""
 _STEP = re.compile(r"\bstep (\d+)")
 _NUMBER = re.compile(r"\d+")
 
 
 def glue(text: str) -> str:
-    """*text* with no-break spaces in names like "step 5" and "pCPU 1", so that no line ends in their middle; see :func:`unglue`."""
-    return _NAME_AND_NUMBER.sub("\u00a0", text)
+    """*text* without breakable spaces in names like "step 5" and "pCPU 1", so that no line ends in their middle; see :func:`unglue`."""
+    return _NAME_AND_NUMBER.sub(_GLUE, text)
 
 
 def unglue(text: str) -> str:
     """The plain spaces back."""
-    return text.replace("\u00a0", " ")
+    return text.replace(_GLUE, " ")
 
 
 def property_name(id: str) -> str:

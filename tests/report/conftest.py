@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from minikvm.report import Schedule, read_schedule, render, schedule_of
+from minikvm.report import Schedule, print_counterexample, print_verdict, read_schedule, render, schedule_of
 
 Json = dict[str, Any]
 SAMPLES = Path(__file__).parent / "samples"
@@ -210,3 +210,31 @@ def verdict() -> Json:
     """upstream holds, v1-bitmap is violated, linear has benign races; one cell is not exhausted."""
     found: Json = json.loads((SAMPLES / "verdict.json").read_text(encoding="utf-8"))
     return found
+
+
+@pytest.fixture
+def drawn() -> Callable[..., str]:
+    """``drawn(schedule, width=80, encoding="utf-8")``: its drawing without colours, as a pipe gets it."""
+
+    def run(schedule: Schedule | Json, width: int = 80, encoding: str = "utf-8", **extra: Any) -> str:
+        raw = io.BytesIO()
+        stream = io.TextIOWrapper(raw, encoding=encoding)
+        print_counterexample(Console(file=stream, width=width), schedule, **extra)
+        stream.flush()
+        return raw.getvalue().decode(encoding)
+
+    return run
+
+
+@pytest.fixture
+def told() -> Callable[..., str]:
+    """``told(verdict, width=80, encoding="utf-8")``: its text without colours, as a pipe gets it."""
+
+    def run(verdict: Json, width: int = 80, encoding: str = "utf-8") -> str:
+        raw = io.BytesIO()
+        stream = io.TextIOWrapper(raw, encoding=encoding)
+        print_verdict(Console(file=stream, width=width), verdict)
+        stream.flush()
+        return raw.getvalue().decode(encoding)
+
+    return run
