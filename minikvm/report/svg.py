@@ -1,16 +1,15 @@
 """A counterexample as a sequence diagram in SVG: a lifeline a thread, a card a step, arrows where values and interrupts go.
 
-Text is measured by counting characters, so the fonts' widths are upper estimates and every line is given a length that fits.
+Lines are folded here, by upper bounds of their widths (measure.py).
 """
 
 from __future__ import annotations
 
 import html
-import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from minikvm.report import words
+from minikvm.report import measure, words
 from minikvm.report.counterexample import Row, Schedule
 
 LEFT = 32
@@ -22,17 +21,19 @@ NUMBER = 32
 """Width of the part of a card that holds the step's number."""
 TOP = 52
 PAD = 10
-MONO = 7.25
-"""Width of a character of the operation's font, 12 px monospaced."""
-SMALL = 6.4
-"""The same of the small font, 11.5 px."""
-SPOKEN = 7.0
-"""The same of an event's slanted font, 12.5 px."""
+# Font sizes by the class of a line; page.css says the same.
+SIZES = {
+    "op": 12.0, "event": 12.5, "missed": 11.0, "remark": 11.5, "place": 10.5, "here": 12.5, "sentence": 12.0, "name": 12.0, "head": 14.0,
+}
+MONO = ("op", "place")
+BOLD = ("missed", "here", "name", "head")
+HANG = "  "
 LINE = 17
 SMALL_LINE = 15
 BETWEEN = 12
 NAME_LINE = 18
-NAME_LENGTH = 40
+ROOM = CARD - NUMBER - 2 * PAD
+"""Width of a card's text."""
 
 
 @dataclass(frozen=True)
@@ -56,10 +57,14 @@ class Card:
         return self.x + CARD if right else self.x
 
 
+def visible(text: str) -> str:
+    """*text* with control characters, and what cannot be encoded, as backslash escapes; tabs and ends of lines stay."""
+    return "".join(c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
 def escape(text: str) -> str:
-    """*text* for HTML and SVG, in element and in attribute; control characters become visible backslash escapes."""
-    shown = "".join(c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode("ascii") for c in text)
-    return html.escape(shown, quote=True)
+    """*text* made visible, for HTML and SVG, in element and in attribute."""
+    return html.escape(visible(text), quote=True)
 
 
 def label(schedule: Schedule, row: Row) -> str:
@@ -116,18 +121,16 @@ class _Diagram:
         return y + BETWEEN
 
     def _lines(self, row: Row) -> Iterator[tuple[str, str]]:
-        mono, small, spoken = (int((CARD - NUMBER - 2 * PAD) / width) for width in (MONO, SMALL, SPOKEN))
         operation = f"{words.operation(row)} {words.target(self.schedule, row)}".rstrip()
-        kind, width = ("event", spoken) if row.kind in words.EVENTS else ("op", mono)
-        yield from ((kind, line) for line in _wrap(operation, width))
-        yield from (("missed", line) for line in _wrap(words.missed(row), small))
+        yield from _fold("event" if row.kind in words.EVENTS else "op", operation)
+        yield from _fold("missed", words.missed(row))
         for remark in words.remarks(self.schedule, row):
-            yield from (("remark", line) for line in _wrap(remark, small))
+            yield from _fold("remark", remark)
         if row.place:
-            yield "place", row.place if len(row.place) <= small else f"...{row.place[3 - small :]}"
+            yield "place", _shorten("place", row.place, ROOM)
         if row.marked:
-            yield "here", f"here {words.property_name(self.schedule.property)} is violated"
-            yield from (("sentence", line.strip()) for line in _wrap(self.schedule.sentence, small))
+            yield from _fold("here", f"here {words.property_name(self.schedule.property)} is violated")
+            yield from ((kind, line.strip()) for kind, line in _fold("sentence", self.schedule.sentence))
 
     # ---- drawing ----
 
@@ -137,7 +140,8 @@ class _Diagram:
             center = x + CARD / 2
             yield f'<line class="lifeline" x1="{center:g}" y1="{TOP - 8}" x2="{center:g}" y2="{self.height - 4:g}"/>'
             yield f'<rect class="head" x="{x:g}" y="8" width="{CARD}" height="{TOP - 16}" rx="6"/>'
-            yield f'<text class="head" x="{center:g}" y="31" text-anchor="middle">{escape(_short(thread.name))}</text>'
+            name = escape(_shorten("head", thread.name, CARD - 2 * PAD))
+            yield f'<text class="head" x="{center:g}" y="31" text-anchor="middle">{name}</text>'
 
     def _arrows(self) -> Iterator[str]:
         flushed = words.flushes(self.schedule)
@@ -199,7 +203,7 @@ class _Diagram:
             f"<title>{about}</title>",
         ]
         if card.named:
-            name = escape(_short(self.schedule.name_of(row.thread)))
+            name = escape(_shorten("name", self.schedule.name_of(row.thread), CARD))
             parts.append(f'<text class="name" x="{card.x + 2:g}" y="{card.y - 6:g}">{name}</text>')
         id = ' id="marked"' if row.marked else ""
         parts.append(f'<rect class="card"{id} x="{card.x:g}" y="{card.y:g}" width="{CARD}" height="{card.height:g}" rx="6"/>')
@@ -223,13 +227,15 @@ def _arrowhead(kind: str) -> str:
     )
 
 
-def _wrap(text: str, width: int) -> list[str]:
-    lines = textwrap.wrap(words.glue(text), width - 2, break_on_hyphens=False)
-    return [f"  {words.unglue(line)}" if at else words.unglue(line) for at, line in enumerate(lines)]
+def _fold(kind: str, text: str) -> Iterator[tuple[str, str]]:
+    style = (SIZES[kind], kind in MONO, kind in BOLD)
+    hang = measure.width(HANG, *style)
+    for at, line in enumerate(measure.fold(words.glue(visible(text)), ROOM - hang, *style)):
+        yield kind, words.unglue(f"{HANG}{line}" if at else line)
 
 
-def _short(name: str) -> str:
-    return name if len(name) <= NAME_LENGTH else f"{name[: NAME_LENGTH - 3]}..."
+def _shorten(kind: str, text: str, room: float) -> str:
+    return measure.shorten(visible(text), room, SIZES[kind], kind in MONO, kind in BOLD)
 
 
 def _line_height(kind: str) -> float:

@@ -62,7 +62,8 @@ def test_a_version_that_only_looks_like_1_is_refused(version: Any, data: Json) -
 
 @pytest.mark.parametrize("data", [[], {}, {"minikvm_verdict": 1}, "text", None])
 def test_json_that_is_something_else_is_refused(data: Any) -> None:
-    assert refusal(data) == 'some.json: got something else, expected a schedule file of minikvm check: a JSON object with "minikvm_schedule": 1'
+    expected = 'a schedule file of minikvm check: a JSON object with "minikvm_schedule": 1'
+    assert refusal(data) == f"some.json: got something else, expected {expected}"
 
 
 @pytest.mark.parametrize(

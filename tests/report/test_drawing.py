@@ -82,7 +82,7 @@ def test_every_step_is_there_once(width: int, any_schedule: Schedule, drawn: Dra
     assert numbers == [str(row.step) for row in any_schedule.rows]
 
 
-@pytest.mark.parametrize("width", [80, 130, 200])
+@pytest.mark.parametrize("width", [80, 160, 200])
 def test_every_operation_and_place_is_there(width: int, any_schedule: Schedule, drawn: Drawn) -> None:
     shown = set(drawn(any_schedule, width).split())
     wanted = " ".join(found for row in any_schedule.rows for found in (row.text, row.place, row.remark))

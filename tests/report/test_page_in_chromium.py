@@ -213,8 +213,9 @@ def test_dark_is_dark(sc: Schedule, page: Callable[..., Path], browser: Chromium
     assert browser.see("getComputedStyle(document.body).backgroundColor") == "rgb(15, 19, 24)"
 
 
-def test_text_stays_in_its_card(any_schedule: Schedule, page: Callable[..., Path], browser: Chromium) -> None:
-    browser.open(page(any_schedule), DESKTOP)
+@pytest.mark.parametrize("kind", ["sc", "tso", "lkmm", "long_schedule", "hostile"])
+def test_text_stays_in_its_card(kind: str, request: pytest.FixtureRequest, page: Callable[..., Path], browser: Chromium) -> None:
+    browser.open(page(request.getfixturevalue(kind)), DESKTOP)
     assert browser.see(OVERFLOWING) == []
 
 
