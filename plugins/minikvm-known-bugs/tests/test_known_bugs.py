@@ -74,7 +74,8 @@ def steps():
     """What a VM did, without the points: "operation order name"."""
 
     def steps(vm):
-        return [f"fence {op.order}" if op.op == "fence" else f"{op.op} {op.order} {op.name}" for op in vm.trace if op.op not in ("point", "event")]
+        trace = [op for op in vm.trace if op.op not in ("point", "event")]
+        return [f"fence {op.order}" if op.op == "fence" else f"{op.op} {op.order} {op.name}" for op in trace]
 
     return steps
 

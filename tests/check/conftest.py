@@ -1,0 +1,46 @@
+"""The command `minikvm check`, and the packages of plugins/ that it is tried on."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(Path(__file__).parent))  # the tables that tests share; --import-mode=importlib does not do it
+BUILD = "from setuptools import setup; setup()"
+
+
+@pytest.fixture(scope="session")
+def known_bugs(tmp_path_factory):
+    """The folder from which minikvm_known_bugs can be imported; built here, unless it is installed."""
+    spec = importlib.util.find_spec("minikvm_known_bugs")
+    if spec is not None and spec.origin is not None:
+        return Path(spec.origin).parents[1]
+    folder = shutil.copytree(ROOT / "plugins/minikvm-known-bugs", tmp_path_factory.mktemp("plugins") / "minikvm-known-bugs")
+    subprocess.run([sys.executable, "-c", BUILD, "-q", "build_ext", "--inplace"], cwd=folder, check=True, capture_output=True, timeout=600)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def check(known_bugs, tmp_path_factory):
+    """`minikvm check FILE ... --json` with the known bugs plugged in: its verdict. A call that was made before is not made again."""
+    made = {}
+    folder = tmp_path_factory.mktemp("check")
+
+    def check(file, *options):
+        if (file, options) not in made:
+            command = [sys.executable, "-m", "minikvm", "check", str(file), "-p", "minikvm_known_bugs", "--json", *options]
+            environment = {**os.environ, "PYTHONPATH": str(known_bugs)}
+            done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False)
+            assert done.returncode in (0, 1), f"exit code {done.returncode}\n{done.stderr}"
+            made[file, options] = json.loads(done.stdout)
+        return made[file, options]
+
+    return check
