@@ -29,16 +29,26 @@ def known_bugs(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def check(known_bugs, tmp_path_factory):
-    """`minikvm check FILE ... --json` with the known bugs plugged in: its verdict. A call that was made before is not made again."""
+def minikvm(known_bugs, tmp_path_factory):
+    """`minikvm COMMAND FILE ...` with the known bugs plugged in: the completed process."""
+    folder = tmp_path_factory.mktemp("minikvm")
+
+    def run(command, file, *options):
+        line = [sys.executable, "-m", "minikvm", command, str(file), "-p", "minikvm_known_bugs", *options]
+        environment = {**os.environ, "PYTHONPATH": str(known_bugs)}
+        return subprocess.run(line, cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def check(minikvm):
+    """The verdict of `minikvm check FILE ...`. A call that was made before is not made again."""
     made = {}
-    folder = tmp_path_factory.mktemp("check")
 
     def check(file, *options):
         if (file, options) not in made:
-            command = [sys.executable, "-m", "minikvm", "check", str(file), "-p", "minikvm_known_bugs", "--json", *options]
-            environment = {**os.environ, "PYTHONPATH": str(known_bugs)}
-            done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False)
+            done = minikvm("check", file, "--json", *options)
             assert done.returncode in (0, 1), f"exit code {done.returncode}\n{done.stderr}"
             made[file, options] = json.loads(done.stdout)
         return made[file, options]

@@ -38,6 +38,11 @@ def test_a_file_judges_the_property_that_it_is_about(bug):
 
 
 @pytest.mark.parametrize("config", NAMES)
+def test_a_file_runs_live_and_ends_with_a_verdict(minikvm, config):
+    assert minikvm("run", BUGS / f"{config}.yaml", "--duration", "200ms").returncode in (0, 1)
+
+
+@pytest.mark.parametrize("config", NAMES)
 def test_every_model_is_exhausted_within_20_seconds(cells, config):
     found = cells(config)
     assert {model: (cell["exhausted"], cell["seconds"] < 20) for model, cell in found.items()} == dict.fromkeys(MODELS, (True, True))
