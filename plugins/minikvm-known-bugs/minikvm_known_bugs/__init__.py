@@ -17,7 +17,7 @@ from minikvm_known_bugs.m13 import M13
 from minikvm_known_bugs.m14 import M14
 from minikvm_known_bugs.m18 import M18
 from minikvm_known_bugs.m21 import M21
-from minikvm_known_bugs.m27 import M27, PreemptInKick
+from minikvm_known_bugs.m27 import M27
 from minikvm_known_bugs.m29 import M29
 from minikvm_known_bugs.m30 import M30
 from minikvm_known_bugs.m47 import M47
@@ -32,8 +32,3 @@ def minikvm_strategies():
 @hookimpl
 def minikvm_run_loops():
     return [M04Receiver, M07, M14, M18, M21, M30, M50Loop]
-
-
-@hookimpl
-def minikvm_race_injectors():
-    return [PreemptInKick]

@@ -4,10 +4,10 @@ from libc.stdint cimport int32_t, uint32_t, uint64_t
 from libc.string cimport memset
 from minikvm.core.kick cimport get_cpu, kick_many, make_vcpu_request, put_cpu
 from minikvm.core.native cimport strategy_capsule
-from minikvm.core.world cimport MK_ABI, MK_PLAIN, MK_REQ_WAIT, mk_atomic64, mk_ctx, mk_load64, mk_store64, mk_strategy, mk_vcpu
+from minikvm.core.world cimport (
+    MK_ABI, MK_PLAIN, MK_PT_TASK_RUN, MK_REQ_WAIT, mk_atomic64, mk_ctx, mk_load64, mk_point, mk_store64, mk_strategy, mk_vcpu)
 from minikvm_known_bugs._call cimport each_target
 
-from minikvm.injectors.preempt import Preempt
 from minikvm.kinds import Strategy
 
 
@@ -31,6 +31,7 @@ cdef int steps(mk_ctx *c, mk_vcpu *v, uint32_t req, uint64_t *mask, int32_t me) 
                 mk_store64(c, kick_mask_word(c, w), MK_PLAIN, b"cpu_kick_mask", word | mask[w])
     # The bug, not to be repaired: preemption is on again while the pCPU's mask is in use.
     put_cpu(c)
+    mk_point(c, MK_PT_TASK_RUN, NULL)
     return added
 
 
@@ -67,13 +68,3 @@ class M27(Strategy):
     def native(self):
         """The mk_strategy capsule; its struct is the module's own."""
         return strategy_capsule(&table)
-
-
-class PreemptInKick(Preempt):
-    """Deschedule the caller within a kick too: with preemption off, at the next place that allows it.
-
-    When it is right: for every strategy that keeps preemption off from the first target to the end of the send.
-    """
-
-    name = "preempt-in-kick"
-    points = ("kick.made", "kick.mode")
