@@ -83,9 +83,10 @@ class _Thread:
             self.rows.append(f"CHOOSE {self.register()} {rng.choice((2, 2, 3))}")
         if special > 1 - self.features["if"] and self.known and self.label is None:
             self.label = len(self.rows) + rng.choice((2, 3))
-            self.rows.append(f"IF {rng.choice(self.known)} {rng.choice(('==', '!='))} {rng.choice((0, 0, 1, 2))} GOTO end")
+            self.rows.append(f"IF {rng.choice(self.known)} {rng.choice(('==', '!=', '<', '>'))} {rng.choice((0, 0, 1, 2))} GOTO end")
         elif special > 1 - 2 * self.features["if"] and self.known:
-            self.rows.append(f"CALC {self.register()} {rng.choice(self.known)} {rng.choice('+-&^')} {rng.choice((1, 2, *self.known))}")
+            a, b = rng.choice(self.known), rng.choice((1, 2, *self.known))
+            self.rows.append(f"CALC {self.register()} {a} {rng.choice('+-&|^')} {b}")
         self.rows.append(self.access())
         if self.label is not None and len(self.rows) >= self.label:
             self.rows.append("end:")

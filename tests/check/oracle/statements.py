@@ -9,7 +9,7 @@ import re
 from typing import NamedTuple
 
 MASK = (1 << 64) - 1
-ORDERS = ("plain", "relaxed", "acquire", "release", "acq_rel", "sc", "full")
+ORDERS = ("plain", "relaxed", "once", "acquire", "release", "acq_rel", "sc", "full")
 FENCES = ("mb", "wmb", "rmb", "acquire", "release", "acq_rel", "sc", "before_atomic", "after_atomic", "barrier")
 RMWS = ("ADD", "OR", "AND", "XCHG", "CAS")
 INIT = "init"
@@ -96,7 +96,7 @@ def register(word):
 
 def holds(a, sign, b):
     """A condition of an await, IF or ASSERT."""
-    return {"==": a == b, "!=": a != b, "&": a & b != 0, "!&": a & b == 0}[sign]
+    return {"==": a == b, "!=": a != b, "<": a < b, ">": a > b, "&": a & b != 0, "!&": a & b == 0}[sign]
 
 
 class Node:
@@ -124,7 +124,7 @@ class Node:
                 self.registers[s.reg] = self.val(s.args[0])
             elif s.op == "CALC":
                 a, sign, b = self.val(s.args[0]), s.args[1], self.val(s.args[2])
-                self.registers[s.reg] = {"+": a + b, "-": a - b, "&": a & b, "^": a ^ b}[sign] & MASK
+                self.registers[s.reg] = {"+": a + b, "-": a - b, "&": a & b, "|": a | b, "^": a ^ b}[sign] & MASK
             elif s.op == "IF":
                 if holds(self.val(s.args[0]), s.args[1], self.val(s.args[2])):
                     pc = labels[s.args[3]]
