@@ -9,6 +9,7 @@ Used by pyproject.toml's ``[tool.setuptools.cmdclass]``; an out-of-tree Cython p
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import sys
 from pathlib import Path
@@ -106,6 +107,8 @@ class build_ext(_build_ext):
 def find_extensions(root: Path, profile: str) -> list[Extension]:
     """Every .pyx below *root*'s packages, as an Extension with the flags of *profile*."""
     compile_flags, link_flags = FLAGS[profile]
+    greenlet = importlib.util.find_spec("greenlet")  # its header, for check/coroutines.pyx; plugins do without
+    greenlet_headers = [str(Path(greenlet.origin).parent.parent)] if greenlet is not None and greenlet.origin else []
     headers = sorted(str(p) for p in (HERE / "include" / "minikvm").glob("*.h"))
     found = []
     for top in sorted(p for p in root.iterdir() if (p / "__init__.py").is_file() and p.name not in SKIPPED_FOLDERS):
@@ -113,7 +116,7 @@ def find_extensions(root: Path, profile: str) -> list[Extension]:
             relative = pyx.relative_to(root)
             name = ".".join(relative.with_suffix("").parts)
             found.append(
-                Extension(name, [str(relative)], depends=headers, include_dirs=[str(HERE / "include")],
+                Extension(name, [str(relative)], depends=headers, include_dirs=[str(HERE / "include"), *greenlet_headers],
                           extra_compile_args=[*COMMON, *compile_flags], extra_link_args=list(link_flags))
             )
     return found

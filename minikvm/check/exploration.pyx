@@ -11,6 +11,7 @@ from minikvm.check.model cimport mk_model, model_from
 from minikvm.check.outcomes cimport outcome_table, outcomes_add, outcomes_as_counter, outcomes_free
 from minikvm.check.rows cimport (
     NOTE_ASSERT, ROW_ASSERT, ROW_CALC, ROW_EVENT, ROW_GOTO, ROW_IF, ROW_JOIN, ROW_REGISTERS, ROW_SET, row, row_thread, run_rows)
+from minikvm.check.threads cimport Operations
 from minikvm.check.view cimport graph_view
 
 import time
@@ -26,7 +27,10 @@ MAX_OBSERVED = 64
 
 cdef int run_thread(mk_program *p, mk_explorer *x, int32_t t) except -1 nogil:
     cdef row_thread *th = (<row_thread **>p.self)[t]
-    return run_rows(th, x, t)
+    if th != NULL:
+        return run_rows(th, x, t)
+    with gil:
+        return (<Operations>(<Exploration>x.owner).functions[t]).run(x, t)
 
 
 cdef int complete(mk_program *p, mk_explorer *x, bint blocked) except -1 nogil:
@@ -74,7 +78,7 @@ cdef class Exploration:
     cdef int32_t nthreads
     cdef object model, capsule, source, on_execution
     cdef tuple names, loc_names
-    cdef dict errors
+    cdef dict errors, functions
     cdef bint count_outcomes, has_asserts
 
     def __cinit__(self):
@@ -89,6 +93,7 @@ cdef class Exploration:
         self.capsule = self.model.native()
         self.on_execution = on_execution
         self.errors = {}
+        self.functions = {}
         self.loc_names = tuple(program.locations())
         self.nthreads = len(program.threads)
         if not self.nthreads:
@@ -109,7 +114,12 @@ cdef class Exploration:
         self.x.priv = &self.watched
         registers = {}
         for i in range(self.nthreads):
-            self.compile(i, program.threads[i], registers)
+            if callable(program.threads[i]):
+                locations = {name: at for at, name in enumerate(self.loc_names)}
+                self.functions[i] = Operations(program.threads[i], locations, program.order)
+                self.has_asserts = True
+            else:
+                self.compile(i, program.threads[i], registers)
         self.observe(program, registers, outcomes)
 
     def __dealloc__(self):
@@ -286,6 +296,11 @@ cdef class Exploration:
             self.x.root.th[source.a].created = 0
         return 0
 
+    def close(self):
+        """Let the threads that are functions go. Run no more after this."""
+        for operations in self.functions.values():
+            (<Operations>operations).coroutine.close()
+
     def run(self, max_executions=None, seconds=None):
         """Explore until exhausted, or until a limit. Returns the Result; may be called again to go on."""
         cdef int more = 1
@@ -298,11 +313,16 @@ cdef class Exploration:
                 chunk = min(chunk, max_executions - self.x.executions - self.x.blocked)
                 if chunk <= 0:
                     break
-            with nogil:
-                more = explore_some(self.x, chunk)
+            if self.functions:
+                more = explore_some(self.x, chunk)  # greenlets are switched with the GIL held
+            else:
+                with nogil:
+                    more = explore_some(self.x, chunk)
             PyErr_CheckSignals()
             if seconds is not None and time.monotonic() >= deadline:
                 break
+        if not more:
+            self.close()
         return Result(
             program=self.source.name, model=self.model.name, executions=self.x.executions, blocked=self.x.blocked,
             discarded=self.x.discarded, exhausted=not more, seconds=time.perf_counter() - started, names=self.names,

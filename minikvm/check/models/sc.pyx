@@ -93,8 +93,8 @@ cdef int consistent(const mk_model *m, const mk_graph *g, int32_t e, int32_t r) 
     return not closes_cycle(g, e, r)
 
 
-# MONOTONE: let reading w close a cycle. It goes from s, the next write after w, to the prefix of the read without w (from s to w would be an
-# old cycle). Reading an older w' goes to s by coherence and closes the same one. A write before s: as well, s' <=co s.
+# MONOTONE: let reading w close a cycle. It goes from s, the next write after w, to the prefix of the read without w (from s to w would be
+# an old cycle). Reading an older w' goes to s by coherence and closes the same one; so does a write that is placed before an older s.
 cdef mk_model table
 table.abi = MK_ABI
 table.size = sizeof(mk_model)

@@ -111,5 +111,8 @@ struct mk_loop {
 	void *self;
 	uint32_t flags;
 	int (*enter)(mk_ctx *c, const mk_loop *l, mk_vcpu *v);
+	/* Unused members are NULL: then the steps are those of core/entry.pyx, which all architectures share. */
+	int (*walk)(mk_ctx *c, const mk_loop *l, mk_vcpu *v);  /* a shadow walk */
+	int (*block)(mk_ctx *c, const mk_loop *l, mk_vcpu *v); /* 1: it slept, 0: there was a reason not to */
 };
 #endif
