@@ -112,6 +112,8 @@ cdef extern from "<minikvm/minikvm.h>" nogil:
         uint64_t *scratch
         void *call
         void *priv
+        const char *file
+        uint32_t line
         int32_t point_pcpu
         uint32_t last_n
         uint16_t last[16]
