@@ -1,7 +1,8 @@
 """Programs by name: the classic litmus shapes, the counts that explorers are compared by, and the kick path in miniature.
 
 Locations are 0 at first. Sources: Alglave, Maranget and Tautschnig, "Herding Cats" (TOPLAS 2014) for the shapes' names;
-Kokologiannakis et al. (POPL 2022) for readers, lastzero, ainc and fib_bench.
+Kokologiannakis et al. (POPL 2022) for readers, lastzero, ainc and fib_bench. An *order* is one of the statements' orders, for all loads and
+stores, or "ra".
 """
 from __future__ import annotations
 
@@ -10,8 +11,15 @@ from itertools import count
 
 from minikvm.check.program import Program
 
-ORDERS = {"W": "release", "R": "acquire"}
-"""What the order "ra" is for: stores release, loads acquire."""
+RELEASE_ACQUIRE = {"W": "release", "R": "acquire"}
+"""The order "ra" of what programs are built from here: stores release, loads acquire, the rest is relaxed."""
+
+
+def _ordered(row: str, order: str) -> str:
+    """A load or store of no order, with this one."""
+    kind = row.split(maxsplit=1)[0]
+    return row if kind not in RELEASE_ACQUIRE else f"{row} {RELEASE_ACQUIRE[kind] if order == 'ra' else order}"
+
 
 
 @dataclass(frozen=True)
@@ -24,10 +32,8 @@ class Litmus:
 
     def text(self, order: str = "relaxed", fence: str | None = None) -> str:
         """The rows with one order for all ("ra": stores release, loads acquire), and a fence of that kind between a thread's rows."""
-        threads = [[row.strip() for row in thread.split(";")] for thread in self.rows.split("||")]
-        ordered = [[f"{row} {ORDERS[row[0]] if order == 'ra' else order}" for row in thread] for thread in threads]
         between = f"; F {fence}; " if fence else "; "
-        return " || ".join(between.join(thread) for thread in ordered)
+        return " || ".join(between.join(_ordered(row.strip(), order) for row in thread.split(";")) for thread in self.rows.split("||"))
 
     def program(self, order: str = "relaxed", fence: str | None = None) -> Program:
         """The same as a program, whose outcomes are the values that *weak* names, in that order."""
@@ -104,7 +110,8 @@ KICK_PATHS = {
 
 
 def _program(name: str, threads: list[list[str]], order: str = "relaxed", init: dict[str, int] | None = None) -> Program:
-    return Program.parse(" || ".join("; ".join(rows) for rows in threads), name=name, order=order, init=init or {})
+    text = " || ".join("; ".join(_ordered(row, order) for row in rows) for rows in threads)
+    return Program.parse(text, name=name, init=init or {})
 
 
 def readers(n: int) -> Program:
@@ -115,7 +122,7 @@ def readers(n: int) -> Program:
 def lastzero(n: int, order: str = "relaxed") -> Program:
     """Thread 0 looks from a[n] downwards for a 0; thread i stores a[i - 1] + 1 to a[i].
 
-    Under rc11 the counts that SC has are those of order="sc"; relaxed accesses have more executions.
+    Under rc11 the counts that SC has are those of order="ra"; relaxed accesses have more executions.
     """
     scan = [row for i in range(n, 0, -1) for row in (f"R a{i} r", "IF r == 0 GOTO end")]
     adders = ([f"R a{i - 1} r", "CALC s r + 1", f"W a{i} s"] for i in range(1, n + 1))
@@ -133,9 +140,8 @@ def sb(n: int, fences: bool = False) -> Program:
 
 
 def mp(n: int, order: str = "relaxed") -> Program:
-    """A message to *n* readers. order: "relaxed", or "ra": the flag is released and acquired."""
-    release, acquire = (" release", " acquire") if order == "ra" else ("", "")
-    return _program(f"mp({n})", [["W x 1", f"W y 1{release}"], *([f"R y r{acquire}", "R x s"] for _ in range(n))])
+    """A message to *n* readers: x = 1; y = 1, and each reads y, then x."""
+    return _program(f"mp({n})", [["W x 1", "W y 1"], *([["R y r", "R x s"]] * n)], order)
 
 
 def fib_bench(n: int, order: str = "plain") -> Program:

@@ -52,7 +52,7 @@ def compare(model, seeds):
     return compared
 
 
-@pytest.mark.parametrize("first", range(0, 275, CHUNK))
+@pytest.mark.parametrize("first", range(0, 300, CHUNK))
 @pytest.mark.parametrize("model", MODELS)
 def test_the_explorer_finds_the_graphs_that_the_axioms_allow(model, first):
     assert compare(model, range(first, first + CHUNK)) > CHUNK / 2

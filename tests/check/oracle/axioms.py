@@ -109,7 +109,7 @@ def tso(graph):
     if not coherent(x):
         return False
     ppo = (x.M @ x.po @ x.M) - (x.W @ x.po @ x.R)
-    locked = x["RMW"]  # failing ones too: they drain the buffer although they write nothing
+    locked = x["RMW", "W:sc"]  # RMWs that fail, too: they drain the buffer although they write nothing; a seq_cst store is an xchg
     implied = (x.W @ x.po @ (locked & x.R)) | ((locked & x.W) @ x.po @ x.R)
     return acyclic(ppo | x.fencerel(*SC_FENCES) | implied | (x.rf & x.ext) | x.co | x.fr)
 

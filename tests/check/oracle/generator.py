@@ -97,6 +97,10 @@ class _Thread:
             self.statement()
         if self.label is not None and self.label < 1 << 30:
             self.rows.append("end:")
+        if self.rng.random() < self.features["lock"]:
+            first = self.rng.randrange(len(self.rows))
+            self.rows.insert(first, "LOCK lock")
+            self.rows.insert(self.rng.randint(first + 1, len(self.rows)), "UNLOCK lock")
         return "; ".join(self.rows)
 
 
@@ -107,6 +111,7 @@ def random_program(seed, kernel=False):
         "weights": rng.choice(((4, 4, 0, 0, 0, 0), (4, 4, 1, 1, 1, 0), (2, 2, 3, 2, 2, 0), (4, 4, 1, 1, 1, 2))),
         "fences": rng.choice((0, 0.2, 0.5)), "deps": rng.choice((0, 0.3, 0.7)) if kernel else rng.choice((0, 0, 0.3)),
         "choose": rng.choice((0, 0, 0.1)), "if": rng.choice((0, 0, 0.1, 0.2)),
+        "lock": rng.choice((0, 0, 0, 0, 0.8)),
     }
     threads = rng.choice((2, 2, 3, 3))
     locs = rng.choice((("x",), ("x", "y"), ("x", "y"), ("x", "y"), ("x", "y", "z")))

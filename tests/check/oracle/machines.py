@@ -90,6 +90,9 @@ def tso_steps(program, state):
         elif event.kind == "F":
             if not (mine and event.statement.order in DRAINS):
                 nexts.append((*extended(nodes, rfs, t, None, None), co, buffers))
+        elif event.kind == "W" and event.statement.order == "sc":  # an xchg
+            if not mine:
+                nexts.append((*extended(nodes, rfs, t, None, None), append(co, event.loc, name), buffers))
         elif event.kind == "W":
             longer = (*mine, (event.loc, name))
             nexts.append((*extended(nodes, rfs, t, None, None), co, (*buffers[:t], longer, *buffers[t + 1:])))
