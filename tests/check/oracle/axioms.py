@@ -9,6 +9,7 @@ from __future__ import annotations
 from .relations import Rel, acyclic, empty, irreflexive
 from .statements import INIT, RMWS
 
+LIVES = ("SPAWN", "JOIN")  # order everything before and after, in both threads
 SC_FENCES = ("mb", "sc", "before_atomic", "after_atomic")
 
 
@@ -21,6 +22,7 @@ class Execution:
         self._pairs = {name: [] for name in ("po", "loc", "int", "rmw", "rf", "co", "addr", "data", "ctrl")}
         self._reader, self._writer = {}, {}  # (thread, place) -> event
         self._locs, self._threads = [], []
+        self._lives = []  # SPAWN or JOIN, event, thread
         for t, events in enumerate(graph.threads):
             for i, event in enumerate(events):
                 self._add(t, i, event, around)
@@ -48,6 +50,11 @@ class Execution:
         if event.kind == "F":
             self._event(t, None, "F", "F:" + s.order)
             return
+        if event.kind in ("SPAWN", "JOIN"):
+            self._lives.append((event.kind, self._event(t, None, "F", "F:" + event.kind), s.args[0]))
+            return
+        if event.kind == "CHOOSE":
+            return
         rmw = s.op in RMWS or s.op == "LOCK"
         marks = [mark for mark, holds in (("RMW", rmw), ("LKR", s.op == "LOCK"), ("UL", s.op == "UNLOCK"),
                                           ("Noreturn", s.op in RMWS and s.reg is None)) if holds]
@@ -73,8 +80,12 @@ class Execution:
         ids = range(n)
         self._pairs["loc"] = [(a, b) for a in ids for b in ids if self._locs[a] is not None and self._locs[a] == self._locs[b]]
         self._pairs["int"] = [(a, b) for a in ids for b in ids if self._threads[a] == self._threads[b]]
+        for kind, event, thread in self._lives:
+            self._pairs["po"] += [(event, e) if kind == "SPAWN" else (e, event) for e in ids if self._threads[e] == thread]
         for name, pairs in self._pairs.items():
             setattr(self, name, Rel.pairs(n, pairs))
+        if self._lives:
+            self.po = self.po.plus()  # the life of a thread is part of its parent's, from spawn to join
         self.M, self.R, self.W = self["M"], self["R"], self["W"]
         self.data = self.data @ self.W
         from_init = [(self._reader[t, i], w) for t, rfs in enumerate(graph.rf) for i, rf in enumerate(rfs) if rf == INIT
@@ -111,7 +122,7 @@ def tso(graph):
     ppo = (x.M @ x.po @ x.M) - (x.W @ x.po @ x.R)
     locked = x["RMW", "W:sc"]  # RMWs that fail, too: they drain the buffer although they write nothing; a seq_cst store is an xchg
     implied = (x.W @ x.po @ (locked & x.R)) | ((locked & x.W) @ x.po @ x.R)
-    return acyclic(ppo | x.fencerel(*SC_FENCES) | implied | (x.rf & x.ext) | x.co | x.fr)
+    return acyclic(ppo | x.fencerel(*SC_FENCES, *LIVES) | implied | (x.rf & x.ext) | x.co | x.fr)
 
 
 ACQUIRE = ("acquire", "acq_rel", "sc")
@@ -152,7 +163,7 @@ def lkmm(graph):
     wmb = x.W @ x.fencerel("wmb") @ x.W
     rmw = x["RMW"] - x["LKR"]
     unlock_lock = po @ x["UL"] @ x.rf @ (x["LKR"] & x.R) @ po
-    mb = m @ (x.fencerel("mb", "sc")
+    mb = m @ (x.fencerel("mb", "sc", *LIVES)
               | (x.fencerel("before_atomic") @ rmw @ po.optional())
               | (po.optional() @ rmw @ x.fencerel("after_atomic"))) @ m
     strong_fence = mb

@@ -5,9 +5,7 @@ from collections import Counter
 from typing import NamedTuple
 
 from .axioms import MODELS
-from .graphs import candidates, load, outcome
-
-UNSEEN = ("F", "SPAWN", "JOIN")
+from .graphs import UNSEEN, candidates, load, outcome
 
 
 def canonical(graph):

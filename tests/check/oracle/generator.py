@@ -92,7 +92,7 @@ class _Thread:
             self.rows.append("end:")
             self.label = 1 << 30
 
-    def text(self, length):
+    def fill(self, length):
         for _ in range(length):
             self.statement()
         if self.label is not None and self.label < 1 << 30:
@@ -101,7 +101,12 @@ class _Thread:
             first = self.rng.randrange(len(self.rows))
             self.rows.insert(first, "LOCK lock")
             self.rows.insert(self.rng.randint(first + 1, len(self.rows)), "UNLOCK lock")
-        return "; ".join(self.rows)
+
+    def spawn(self, thread):
+        first = self.rng.randint(0, len(self.rows))
+        self.rows.insert(first, f"SPAWN {thread}")
+        if self.rng.random() < 0.7:
+            self.rows.insert(self.rng.randint(first + 1, len(self.rows)), f"JOIN {thread}")
 
 
 def random_program(seed, kernel=False):
@@ -116,6 +121,10 @@ def random_program(seed, kernel=False):
     threads = rng.choice((2, 2, 3, 3))
     locs = rng.choice((("x",), ("x", "y"), ("x", "y"), ("x", "y"), ("x", "y", "z")))
     lengths = rng.choice(((2, 4), (3, 4), (3, 5)) if threads == 2 else ((1, 2), (1, 3), (2, 3), (1, 4)))
-    texts = [_Thread(rng, locs, list(REGISTERS), kernel, features).text(rng.randint(*lengths)) for _ in range(threads)]
+    bodies = [_Thread(rng, locs, list(REGISTERS), kernel, features) for _ in range(threads)]
+    for body in bodies:
+        body.fill(rng.randint(*lengths))
+    if rng.random() < 0.1:
+        bodies[0].spawn(threads - 1)
     init = {loc: 1 for loc in locs if rng.random() < 0.15}
-    return RandomProgram(" || ".join(texts), init, seed)
+    return RandomProgram(" || ".join("; ".join(body.rows) for body in bodies), init, seed)

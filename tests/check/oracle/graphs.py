@@ -15,9 +15,14 @@ class TooBig(Exception):
     """More candidates than the caller wants to look at."""
 
 
+UNSEEN = ("F", "SPAWN", "JOIN")
+"""Events that a graph's canonical form leaves out: the values say which were passed."""
+
+
 class Program(NamedTuple):
     roots: tuple     # a Node for each thread
     init: dict       # initial values that are not 0
+    spawned: set     # threads that do not run from the start
 
     def initial(self, loc):
         return self.init.get(loc, 0)
@@ -30,19 +35,38 @@ class Graph(NamedTuple):
     blocked: bool
 
     def canonical(self):
-        """Equal iff two graphs are the same. Fences are left out, the values say which were passed; places are counted without them."""
+        """Equal iff two graphs are the same. Places are counted without the UNSEEN events."""
         place = {}
         for t, events in enumerate(self.threads):
-            kept = [i for i, e in enumerate(events) if e.kind != "F"]
+            kept = [i for i, e in enumerate(events) if e.kind not in UNSEEN]
             place.update({(t, i): (t, k) for k, i in enumerate(kept)})
-        threads = tuple(
-            tuple((e.kind, e.loc, e.rval, e.wval, place.get(rf, rf), e.blocked) for e, rf in zip(events, rfs, strict=True) if e.kind != "F")
-            for events, rfs in zip(self.threads, self.rf, strict=True))
+        threads = tuple(tuple((e.kind, e.loc, e.rval, e.wval, place.get(rf, rf), e.blocked)
+                              for e, rf in zip(events, rfs, strict=True) if e.kind not in UNSEEN)
+                        for events, rfs in zip(self.threads, self.rf, strict=True))
         return threads, tuple((loc, tuple(place[w] for w in order)) for loc, order in self.co if order)
 
 
 def load(text, init=None, order="relaxed"):
-    return Program(tuple(Node(s) for s in parse(text, order)), dict(init or {}))
+    threads = parse(text, order)
+    spawned = {s.args[0] for statements in threads for s in statements if s.op == "SPAWN"}
+    return Program(tuple(Node(s) for s in threads), dict(init or {}), spawned)
+
+
+def running(program, nodes):
+    """Numbers of the threads that have begun, whether they have ended or not."""
+    begun = {e.statement.args[0] for node in nodes for e in node.history if e.kind == "SPAWN"}
+    return [t for t in range(len(nodes)) if t not in program.spawned or t in begun]
+
+
+def stuck(program, nodes, t):
+    """Does the thread, if it has not ended, wait for what may never be?"""
+    event = nodes[t].event
+    return event is None or nodes[t].waits_for is not None or (event.kind == "JOIN" and not joinable(program, nodes, event))
+
+
+def joinable(program, nodes, event):
+    target = event.statement.args[0]
+    return target in running(program, nodes) and nodes[target].event is None
 
 
 def writes_at(nodes, loc):
@@ -56,14 +80,17 @@ def extended(nodes, rfs, t, result, rf):
 
 def successors(program, nodes, rfs):
     """The state with one event more. What does not read can come at once: it only gives reads more to choose from."""
-    for t, node in enumerate(nodes):
-        if node.event is None or node.event.kind in ("R", "RMW"):
+    threads = [t for t in running(program, nodes) if nodes[t].event is not None]
+    for t in threads:
+        node = nodes[t]
+        if node.event.kind in ("R", "RMW") or (node.event.kind == "JOIN" and not joinable(program, nodes, node.event)):
             continue
         results = range(node.event.statement.args[0]) if node.event.kind == "CHOOSE" else (None,)
         return [extended(nodes, rfs, t, r, None) for r in results]
     found = []
-    for t, node in enumerate(nodes):
-        if node.event is not None:
+    for t in threads:
+        node = nodes[t]
+        if node.event.kind != "JOIN":
             loc = node.event.loc
             for name, value in [(INIT, program.initial(loc)), *writes_at(nodes, loc)]:
                 if node.satisfied(value):
@@ -77,7 +104,7 @@ def grow(program, limit=None):
     seen, todo, ends = {start}, [start], []
     while todo:
         nodes, rfs = todo.pop()
-        if all(n.event is None or n.waits_for for n in nodes):
+        if all(stuck(program, nodes, t) for t in running(program, nodes)):
             ends.append((nodes, rfs))
         for state in successors(program, nodes, rfs):
             if state not in seen:
@@ -126,8 +153,10 @@ def finish(program, nodes, rfs, co):
     """The graph of a state and coherence orders; an await at a thread's end reads the last value. None: it would not wait for more."""
     last = {loc: order[-1] if order else INIT for loc, order in co}
     threads, reads = [n.history for n in nodes], list(rfs)
-    for t, node in enumerate(nodes):
-        if node.event is None:
+    unended = [t for t in running(program, nodes) if nodes[t].event is not None]
+    for t in unended:
+        node = nodes[t]
+        if node.event.kind == "JOIN":
             continue
         name = last[node.event.loc]
         value = program.initial(node.event.loc) if name == INIT else nodes[name[0]].history[name[1]].wval
@@ -135,7 +164,7 @@ def finish(program, nodes, rfs, co):
             return None
         threads[t] = (*threads[t], node.event._replace(kind="R", rval=value, blocked=True))
         reads[t] = (*reads[t], name)
-    return Graph(tuple(threads), tuple(reads), co, any(n.event is not None for n in nodes))
+    return Graph(tuple(threads), tuple(reads), co, bool(unended))
 
 
 def candidates(program, limit=None, keep=plausible):

@@ -4,7 +4,7 @@ A state holds the graph so far; its memory is the end of each location's coheren
 """
 from __future__ import annotations
 
-from .graphs import TooBig, extended, finish
+from .graphs import TooBig, extended, finish, joinable, running
 from .statements import INIT, RMWS
 
 DRAINS = ("mb", "sc", "before_atomic", "after_atomic")
@@ -35,7 +35,7 @@ def run(program, steps, limit=None):
                 todo.append(other)
         if not nexts:
             nodes, rfs, co, _ = state
-            blocked = {n.event.loc: () for n in nodes if n.event is not None}
+            blocked = {n.event.loc: () for n in nodes if n.event is not None and n.event.loc is not None}
             graphs.add(finish(program, nodes, rfs, tuple(sorted({**blocked, **dict(co)}.items()))))
         if limit is not None and len(seen) > limit:
             raise TooBig
@@ -46,17 +46,18 @@ def run(program, steps, limit=None):
 def sc_steps(program, state):
     nodes, rfs, co, buffers = state
     nexts = []
-    for t, node in enumerate(nodes):
+    for t in running(program, nodes):
+        node = nodes[t]
         if node.event is None:
             continue
         event, name = node.event, (t, len(node.history))
         if event.kind == "CHOOSE":
             nexts += [(*extended(nodes, rfs, t, r, None), co, buffers) for r in range(event.statement.args[0])]
-        elif event.kind == "F":
+        elif event.kind in ("F", "SPAWN") or (event.kind == "JOIN" and joinable(program, nodes, event)):
             nexts.append((*extended(nodes, rfs, t, None, None), co, buffers))
         elif event.kind == "W":
             nexts.append((*extended(nodes, rfs, t, None, None), append(co, event.loc, name), buffers))
-        else:
+        elif event.kind != "JOIN":
             nexts += read(program, state, t, dict(co).get(event.loc, (INIT,))[-1])
     return nexts
 
@@ -77,8 +78,8 @@ def read(program, state, t, source):
 def tso_steps(program, state):
     nodes, rfs, co, buffers = state
     nexts = []
-    for t, node in enumerate(nodes):
-        mine = buffers[t]
+    for t in running(program, nodes):
+        node, mine = nodes[t], buffers[t]
         if mine:
             loc, name = mine[0]
             nexts.append((nodes, rfs, append(co, loc, name), (*buffers[:t], mine[1:], *buffers[t + 1:])))
@@ -89,6 +90,9 @@ def tso_steps(program, state):
             nexts += [(*extended(nodes, rfs, t, r, None), co, buffers) for r in range(event.statement.args[0])]
         elif event.kind == "F":
             if not (mine and event.statement.order in DRAINS):
+                nexts.append((*extended(nodes, rfs, t, None, None), co, buffers))
+        elif event.kind in ("SPAWN", "JOIN"):
+            if not mine and (event.kind == "SPAWN" or (joinable(program, nodes, event) and not buffers[event.statement.args[0]])):
                 nexts.append((*extended(nodes, rfs, t, None, None), co, buffers))
         elif event.kind == "W" and event.statement.order == "sc":  # an xchg
             if not mine:

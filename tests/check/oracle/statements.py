@@ -25,7 +25,7 @@ class Statement(NamedTuple):
 
 
 class Event(NamedTuple):
-    """A step of a thread that others can see, or a choice. kind: R, W, RMW (an RMW that wrote), F, CHOOSE."""
+    """A step of a thread that others can see, or a choice. kind: R, W, RMW (an RMW that wrote), F, CHOOSE, SPAWN, JOIN."""
     kind: str
     statement: Statement
     rval: int | None = None
@@ -81,6 +81,8 @@ def parse_statement(text, order):
         return Statement(op, args=(value(rest[0]), rest[1], value(rest[2]), rest[4]))
     if op == "GOTO":
         return Statement(op, args=(rest[0],))
+    if op in ("SPAWN", "JOIN"):
+        return Statement(op, args=(int(rest[0]),))
     if op == "ASSERT":
         return Statement(op, args=(value(rest[0]), rest[1], value(rest[2])))
     raise ValueError(f"not a statement: {text!r}")
@@ -144,8 +146,8 @@ class Node:
             return Event("W", s, wval=self.val(s.args[0]), deps=deps)
         if s.op == "F":
             return Event("F", s)
-        if s.op == "CHOOSE":
-            return Event("CHOOSE", s)
+        if s.op in ("CHOOSE", "SPAWN", "JOIN"):
+            return Event(s.op, s)
         if s.op == "AWAIT":
             self.waits_for = s.args[0], self.val(s.args[1])
         elif s.op == "LOCK":
