@@ -24,17 +24,21 @@ cdef extern from *:
     int mk_enter(mk_jump *j, int (*body)(void *) except -1 nogil, void *arg) except -1
     void mk_leave(mk_jump *j) noexcept nogil
 
+cdef struct coroutine:     # the part that compiled code sees
+    mk_jump jump
+    int (*body)(void *) except -1 nogil
+    void *arg
+    int result             # why it stopped last: a step_result
+    bint restart
+    void *owner            # the Coroutine
+
 cdef class Coroutine:
+    cdef coroutine c
     cdef object greenlet
     cdef object hub
-    cdef int (*body)(void *) except -1 nogil
-    cdef void *arg
-    cdef mk_jump jump
-    cdef int result        # why it stopped last: a step_result
-    cdef bint restart
     cdef bint python       # Python frames may be on its stack: unwound by an exception, never jumped over
 
 # Run it (anew, when its live state is not valid) until it stops. A step_result.
-cdef int run_coroutine(Coroutine c, mk_explorer *x, int32_t t) except -1
+cdef int run_coroutine(Coroutine self, mk_explorer *x, int32_t t) except -1
 # Called by the coroutine's own code: stop with this result. Returns when it is to go on.
-cdef int stop_coroutine(Coroutine c, int result) except -1 nogil
+cdef int stop_coroutine(coroutine *c, int result) except -1 nogil

@@ -36,21 +36,21 @@ cdef class Coroutine:
 
     def __cinit__(self):
         self.greenlet = None
-        self.restart = False
         self.python = True
+        self.c.owner = <void *>self
 
     def start(self):
         cdef int left
         while True:
             try:
-                left = mk_enter(&self.jump, self.body, self.arg)
+                left = mk_enter(&self.c.jump, self.c.body, self.c.arg)
             except Abandoned:
                 left = 1
             if left:
                 continue
-            self.result = XR_ENDED
+            self.c.result = XR_ENDED
             mk_switch(self.hub)
-            self.restart = False
+            self.c.restart = False
 
     def close(self):
         """Give a suspended run up and let the greenlet go."""
@@ -61,33 +61,34 @@ cdef class Coroutine:
             g.throw(_greenlet.GreenletExit)
 
 
-cdef int run_coroutine(Coroutine c, mk_explorer *x, int32_t t) except -1:
-    c.hub = mk_current()
-    if live_valid(x, t) and c.greenlet is not None:
-        if c.result == XR_ENDED:
+cdef int run_coroutine(Coroutine self, mk_explorer *x, int32_t t) except -1:
+    self.hub = mk_current()
+    if live_valid(x, t) and self.greenlet is not None:
+        if self.c.result == XR_ENDED:
             return XR_ENDED  # with the same values
-        mk_switch(c.greenlet)
-        return c.result
-    if c.greenlet is None or c.greenlet.dead:
-        c.greenlet = _greenlet.greenlet(c.start)
+        mk_switch(self.greenlet)
+        return self.c.result
+    if self.greenlet is None or self.greenlet.dead:
+        self.greenlet = _greenlet.greenlet(self.start)
         x.live[t].pos = 0
         x.live[t].nnotes = 0
-        mk_switch(c.greenlet)
-    elif c.python and c.result != XR_ENDED:
-        mk_throw(c.greenlet, Abandoned)
+        self.c.restart = False
+        mk_switch(self.greenlet)
+    elif self.python and self.c.result != XR_ENDED:
+        mk_throw(self.greenlet, Abandoned)
     else:
-        c.restart = True
-        mk_switch(c.greenlet)
-    return c.result
+        self.c.restart = True
+        mk_switch(self.greenlet)
+    return self.c.result
 
 
-cdef int suspend(Coroutine c) except -1 nogil:
+cdef int suspend(coroutine *c) except -1 nogil:
     with gil:
-        mk_switch(c.hub)
+        mk_switch((<Coroutine>c.owner).hub)
     return 0
 
 
-cdef int stop_coroutine(Coroutine c, int result) except -1 nogil:
+cdef int stop_coroutine(coroutine *c, int result) except -1 nogil:
     c.result = result
     suspend(c)
     if c.restart:

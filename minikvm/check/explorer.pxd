@@ -95,4 +95,4 @@ cdef enum await_condition:
 
 cdef enum own_rmw:  # beyond enum mk_rmw_op
     OP_LOCK = 16        # await 0, then 1
-    OP_OR_IF = 17       # value | operand if value & expected, else no write
+    OP_OR_IF = 17       # value | operand where value & expected, else the value again

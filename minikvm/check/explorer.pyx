@@ -38,8 +38,7 @@ cdef uint64_t rmw_result(int op, uint64_t old, uint64_t operand, uint64_t expect
         writes[0] = old == 0
         return 1
     if op == OP_OR_IF:
-        writes[0] = (old & expected) != 0
-        return old | operand
+        return old | operand if old & expected else old
     writes[0] = old == expected
     return operand
 

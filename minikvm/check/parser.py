@@ -101,7 +101,7 @@ def _operator(word: str, allowed: tuple[str, ...] | dict[str, int], statement: s
     return word
 
 
-def parse_statement(statement: str, order: str) -> Row:  # noqa: C901
+def parse_statement(statement: str, order: str) -> Row:
     """One statement as a Row; *order* is the default of accesses. ProgramError."""
     words = statement.split()
     deps = _take_dependencies(words, statement)

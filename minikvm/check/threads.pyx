@@ -26,8 +26,8 @@ cdef class Operations:
         self.locations = locations
         self.order = order
         self.coroutine = Coroutine()
-        self.coroutine.body = body
-        self.coroutine.arg = <void *>self
+        self.coroutine.c.body = body
+        self.coroutine.c.arg = <void *>self
 
     cdef int run(self, mk_explorer *x, int32_t t) except -1:
         self.x = x
@@ -53,7 +53,7 @@ cdef class Operations:
         cdef uint64_t value = 0
         cdef int result = x_step(self.x, self.t, e, &value)
         if result != XR_OK:
-            stop_coroutine(self.coroutine, result)
+            stop_coroutine(&self.coroutine.c, result)
             value = self.x.live[self.t].seen[self.x.live[self.t].pos - 1]
         return value
 

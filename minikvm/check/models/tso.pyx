@@ -21,6 +21,7 @@ from minikvm.check.fences cimport FENCE_SEQ_CST
 from minikvm.check.graph cimport (
     EF_CREATE, EF_RMW, EV_FENCE, EV_READ, EV_SYNC, EV_WRITE, NONE, co_next, event, location, mk_graph, po_thread, rank_of)
 from minikvm.check.model cimport MODEL_MONOTONE, mk_model, model_capsule
+from minikvm.check.models._places cimport coherent
 from minikvm.core.world cimport MK_ABI, MK_FULL, MK_MB_AFTER_ATOMIC, MK_MB_BEFORE_ATOMIC, MK_SEQ_CST, MK_SMP_MB
 
 from minikvm.kinds import MemoryModel
@@ -137,26 +138,6 @@ cdef inline void predecessors(const mk_graph *g, frontier *f, int32_t id) noexce
         f[e.thread].reads = max(f[e.thread].reads, <int32_t>e.index)
     else:
         f[e.thread].all = max(f[e.thread].all, <int32_t>e.index)
-
-
-cdef inline int32_t place(const mk_graph *g, const event *e) noexcept nogil:
-    return 2 * e.rank if e.kind & EV_WRITE else 2 * rank_of(g, e.rf) + 1
-
-
-cdef bint coherent(const mk_graph *g, int32_t id) noexcept nogil:
-    """Uniproc, for the last event of a thread. Its thread was coherent before it: only the access before it at that location counts.
-
-    Coherence is a line: write, its readers, next write, ... An event's place on it: twice a write's rank, and one more for a reader.
-    """
-    cdef const event *e = &g.ev[id]
-    cdef const int32_t *ev = g.th[e.thread].ev
-    cdef const event *x
-    cdef int32_t i
-    for i in range(<int32_t>e.index - 1, -1, -1):
-        x = &g.ev[ev[i]]
-        if x.loc == e.loc and x.kind & (EV_READ | EV_WRITE):
-            return place(g, x) <= place(g, e)
-    return True
 
 
 cdef int consistent(const mk_model *m, const mk_graph *g, int32_t e, int32_t r) except -1 nogil:
