@@ -160,7 +160,8 @@ class _Drawing:
     def _gutter(self, row: Row, at: int) -> Text:
         mark = ">>" if row.marked else "  "
         text = f"{mark}{row.step:>{self.gutter - 3}} " if at == 0 else f"{mark if row.marked else ''}".ljust(self.gutter)
-        return Text(text, style=MARKED if row.marked else "dim")
+        # Appended to an empty text: a text's own style would hold for all that follows on the line.
+        return Text("").append(text, style=MARKED if row.marked else "dim")
 
     def _cell(self, text: str, style: str, width: int) -> Text:
         cell = Text(text, style=style)

@@ -187,3 +187,9 @@ def test_a_terminal_gets_the_marked_row_in_colour(sc: Schedule) -> None:
     out = io.StringIO()
     print_counterexample(Console(file=out, width=80, force_terminal=True, color_system="standard", no_color=False), sc)
     assert "\x1b[1;31m>>18" in out.getvalue()
+
+
+def test_an_operation_on_a_terminal_is_not_dim(sc: Schedule) -> None:
+    out = io.StringIO()
+    print_counterexample(Console(file=out, width=80, force_terminal=True, color_system="standard", no_color=False), sc)
+    assert "\x1b[2m   8 \x1b[0m                 smp_mb()" in out.getvalue()
