@@ -9,6 +9,7 @@ Used by pyproject.toml's ``[tool.setuptools.cmdclass]``; an out-of-tree Cython p
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import sys
 from pathlib import Path
@@ -61,7 +62,7 @@ class sdist(_sdist):
     """setuptools' sdist with configs/: minikvm/config/shipped links there, and setuptools visits a folder under one of its names only."""
 
     def make_distribution(self) -> None:
-        self.filelist.extend(sorted(str(path) for path in Path("configs").glob("*") if path.is_file()))
+        self.filelist.extend(sorted(str(path) for path in Path("configs").rglob("*") if path.is_file()))
         super().make_distribution()
 
 
@@ -96,7 +97,7 @@ class build_ext(_build_ext):
             nthreads=self.parallel or 0,
             quiet=not self.verbose,
             force=bool(self.force),
-            emit_linenums=self.profile != "release",
+            emit_linenums=True,  # also what a counterexample of the checker shows as places
         )
         for extension in self.extensions:
             extension._needs_stub = False
@@ -106,6 +107,8 @@ class build_ext(_build_ext):
 def find_extensions(root: Path, profile: str) -> list[Extension]:
     """Every .pyx below *root*'s packages, as an Extension with the flags of *profile*."""
     compile_flags, link_flags = FLAGS[profile]
+    greenlet = importlib.util.find_spec("greenlet")  # its header, for check/coroutines.pyx; plugins do without
+    greenlet_headers = [str(Path(greenlet.origin).parent.parent)] if greenlet is not None and greenlet.origin else []
     headers = sorted(str(p) for p in (HERE / "include" / "minikvm").glob("*.h"))
     found = []
     for top in sorted(p for p in root.iterdir() if (p / "__init__.py").is_file() and p.name not in SKIPPED_FOLDERS):
@@ -113,7 +116,7 @@ def find_extensions(root: Path, profile: str) -> list[Extension]:
             relative = pyx.relative_to(root)
             name = ".".join(relative.with_suffix("").parts)
             found.append(
-                Extension(name, [str(relative)], depends=headers, include_dirs=[str(HERE / "include")],
+                Extension(name, [str(relative)], depends=headers, include_dirs=[str(HERE / "include"), *greenlet_headers],
                           extra_compile_args=[*COMMON, *compile_flags], extra_link_args=list(link_flags))
             )
     return found

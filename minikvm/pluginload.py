@@ -170,20 +170,23 @@ BUILTIN_PACKAGES = {
     "injector": "minikvm.injectors",
     "loop": "minikvm.loops",
     "engine": "minikvm.engines",
+    "model": "minikvm.check.models",
 }
 """Where the built-ins live: one module a class, named as the class's name with underscores. A module with a leading underscore is none."""
 
 
 def builtin_files(kind: str) -> dict[str, tuple[str, str]]:
     """The built-ins of *kind* without importing them: name -> (module, file)."""
-    package = BUILTIN_PACKAGES.get(kind)
-    spec = importlib.util.find_spec(package) if package else None
     found: dict[str, tuple[str, str]] = {}
-    if spec is None or package is None:
+    package = BUILTIN_PACKAGES.get(kind)
+    if package is None:
         return found
     suffixes = set(importlib.machinery.all_suffixes())
-    for folder in spec.submodule_search_locations or ():
-        for file in sorted(Path(folder).iterdir()):
+    top, *rest_of_path = package.split(".")
+    spec = importlib.util.find_spec(top)  # of a.b.c it would import a.b
+    for root in (spec.submodule_search_locations or ()) if spec else ():
+        folder = Path(root, *rest_of_path)
+        for file in sorted(folder.iterdir()) if folder.is_dir() else ():
             stem, dot, rest = file.name.partition(".")
             if dot + rest in suffixes and not stem.startswith("_"):
                 found.setdefault(stem.replace("_", "-"), (f"{package}.{stem}", str(file)))

@@ -1,8 +1,9 @@
 # cython: language_level=3
 """Execution graphs: events, program order, reads-from and coherence order. What a memory model looks at, and what the explorer changes.
 
-An event's id is its place in the order of addition (its stamp). Ids are dense, 0..g.n-1; the initial write of a location has no event,
-reads-from INIT. An RMW is one event that reads and, if it took place, writes; its write comes right after its source in coherence.
+Ids of events are dense, 0..g.n-1, in the order of their addition. A location's initial write has no event: reads-from INIT.
+An RMW is one event that reads and, if it took place, writes; its write comes right after its source in coherence. Its two halves are added
+one after the other (the explorer may cut between them: then it is EF_PENDING), so that the order of addition counts halves.
 A graph is acyclic in po and rf: prefixes are closed under both, and clocks are vectors of lengths of po-prefixes, one a thread.
 """
 from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
@@ -20,7 +21,7 @@ cdef enum event_kind:  # bits of event.kind
 
 cdef enum event_flag:  # bits of event.flags
     EF_RMW = 1        # an RMW instruction; without EV_WRITE it failed (or its write is not there yet: EF_PENDING)
-    EF_PENDING = 2    # between the two halves of an RMW's addition
+    EF_PENDING = 2    # an RMW that will take place, whose write is not there yet
     EF_AWAIT = 4      # the value was waited for
     EF_MUST = 8       # ... by somebody who must not wait for ever (P7)
     EF_BLOCKED = 16   # an await that the value read does not satisfy
@@ -37,6 +38,8 @@ cdef struct event:
     int32_t loc       # -1: none
     int32_t rf        # EV_READ: the write's id, or INIT
     int32_t rank      # EV_WRITE: its place in the location's co
+    int32_t stamp     # its place in the order of addition
+    int32_t wstamp    # that of an RMW's write; of any other event its stamp
     uint32_t line     # of the source place, for people
     uint64_t rval     # value read; EV_CHOOSE: the answer
     uint64_t wval     # value written
@@ -62,6 +65,13 @@ cdef enum thread_status:
     TH_ENDED = 2
     TH_JOINING = 3    # waits for another thread's end
 
+cdef struct note:     # ghost state: what happened between two events of a thread. No model sees it, no clock counts it.
+    int32_t pos       # after so many events of the thread
+    int32_t kind
+    uint64_t subject
+    uint64_t a
+    uint64_t b
+
 cdef struct po_thread:
     int32_t n         # events
     int32_t capacity
@@ -70,12 +80,18 @@ cdef struct po_thread:
     uint8_t created   # 0: a thread that its creator has not reached yet
     int32_t creator   # id of the event that created it, INIT for a thread of the start
     int32_t joins     # TH_JOINING: the thread waited for
+    int32_t nnotes
+    int32_t note_capacity
+    note *notes
 
 cdef struct mk_graph:
     int32_t n
     int32_t capacity
     int32_t nlocs
     int32_t loc_capacity
+    int32_t norder
+    int32_t order_capacity
+    int32_t *order    # of addition: 2 * id for an event, 2 * id + 1 for an RMW's write
     event *ev
     int32_t stride    # threads that the program may have: the length of a clock
     uint16_t *porf    # n x stride: porf[id * stride + t]: how many events of thread t are in the porf-prefix of id, itself included
@@ -113,12 +129,20 @@ cdef inline int32_t po_prev(const mk_graph *g, int32_t id) noexcept nogil:
 
 # ---- what the explorer does ----
 
-cdef mk_graph *graph_new(int32_t nthreads) except NULL nogil
+cdef enum:
+    KEEP_EVENT = 1
+    KEEP_WRITE = 2
+
+cdef mk_graph *graph_new(int32_t nthreads, int32_t nlocs, const uint64_t *init) except NULL nogil
 cdef void graph_free(mk_graph *g) noexcept nogil
+# Make *to* a copy of *g* without the events for which keep[id] lacks KEEP_EVENT; an RMW without KEEP_WRITE is pending again. Ids close up.
 cdef int graph_copy(mk_graph *to, const mk_graph *g, const uint8_t *keep) except -1 nogil
-cdef int graph_ensure_loc(mk_graph *g, int32_t loc, uint64_t init) except -1 nogil
+# Add an event at the end of its thread, its clock with it; a read is listed, and reads e.rf. A write has no place in coherence yet.
 cdef int32_t graph_append(mk_graph *g, const event *e) except -1 nogil
-cdef void graph_pop(mk_graph *g) noexcept nogil
-cdef void graph_set_rf(mk_graph *g, int32_t r, int32_t w) noexcept nogil
-cdef int graph_add_write(mk_graph *g, int32_t id, int32_t rank) except -1 nogil
-cdef void graph_drop_write(mk_graph *g, int32_t id) noexcept nogil
+cdef int graph_write_half(mk_graph *g, int32_t id, uint64_t value) except -1 nogil  # of an RMW: no place in coherence yet
+cdef void graph_truncate(mk_graph *g, int32_t norder) noexcept nogil  # take the latest additions back
+cdef void graph_set_rf(mk_graph *g, int32_t r, int32_t w) noexcept nogil  # and the clock; r is the last of its thread
+cdef int graph_place(mk_graph *g, int32_t id, int32_t rank) except -1 nogil
+cdef void graph_unplace(mk_graph *g, int32_t id) noexcept nogil
+cdef int graph_note(mk_graph *g, int32_t thread, const note *n) except -1 nogil
+cdef void graph_drop_notes(mk_graph *g, int32_t thread, int32_t pos) noexcept nogil  # those after more than pos events

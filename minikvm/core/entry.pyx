@@ -14,8 +14,25 @@ from minikvm.core.world cimport (
     MK_PT_BLOCK_WOKEN, MK_PT_ENTRY_ABORT, MK_PT_ENTRY_ENTER, MK_PT_ENTRY_EXIT, MK_PT_ENTRY_IRQS_OFF, MK_PT_ENTRY_LAST_CHECK,
     MK_PT_ENTRY_MODE, MK_PT_ENTRY_OUTSIDE, MK_PT_VCPU_CHECK, MK_PT_VCPU_HANDLED, MK_PT_VCPU_LOADED, MK_PT_VCPU_PUT, MK_PT_WALK_BEGIN,
     MK_PT_WALK_END, MK_READING_SHADOW_PAGE_TABLES, MK_RELAXED, MK_RELEASE, MK_SMP_MB, MK_SMP_WMB, mk_fence, mk_load32,
-    mk_machine, mk_note, mk_point, mk_remember, mk_rmw32, mk_store32, mk_strategy)
+    mk_loop, mk_note, mk_point, mk_remember, mk_rmw32, mk_store32, mk_strategy)
 from minikvm.core.kick cimport put_cpu
+
+
+cdef extern from *:
+    """
+    /* A pass in one piece, though loops may take the pieces: said with force, as in kick.pxd. */
+    #include <minikvm/minikvm.h>
+    #if defined(__GNUC__) && defined(__OPTIMIZE__)
+    #define INLINE(name) static inline int __pyx_f_7minikvm_4core_5entry_##name
+    INLINE(handle_these)(mk_ctx *, mk_vcpu *, uint64_t) __attribute__((always_inline));
+    INLINE(begin_entry)(mk_ctx *, mk_vcpu *, int) __attribute__((always_inline));
+    INLINE(run_guest)(mk_ctx *, mk_vcpu *, int) __attribute__((always_inline));
+    INLINE(enter_handled)(mk_ctx *, mk_vcpu *, int, int, int) __attribute__((always_inline));
+    INLINE(publish_sleeper)(mk_ctx *, mk_vcpu *) __attribute__((always_inline));
+    INLINE(has_wake_event)(mk_ctx *, mk_vcpu *) __attribute__((always_inline));
+    INLINE(sleep_until_woken)(mk_ctx *, mk_vcpu *) __attribute__((always_inline));
+    #endif
+    """
 
 
 cdef inline int passed(mk_ctx *c, int point, mk_vcpu *v) except -1 nogil:
@@ -46,14 +63,14 @@ cdef int vcpu_put(mk_ctx *c, mk_vcpu *v) except -1 nogil:
     return mk_note(c, MK_EV_PUT, v, c.pcpu, 0)
 
 
-cdef int handle_requests(mk_ctx *c, mk_vcpu *v) except -1 nogil:
-    """Opportunistic handling, with IRQs and preemption on. Returns how many requests were consumed."""
+cdef int handle_these(mk_ctx *c, mk_vcpu *v, uint64_t handled) except -1 nogil:
+    """Consume the requests among the bits *handled*, with IRQs and preemption on. Returns how many were consumed."""
     cdef uint64_t bits = 0
     cdef int consumed = 0
     cdef unsigned nr
     passed(c, MK_PT_VCPU_CHECK, v)
     request_pending(c, v, &bits)
-    bits &= ~(c.vm.gate_mask | c.vm.sticky_mask)  # a gate is its requester's to clear (R23); a sticky one stays
+    bits &= handled
     while bits:
         nr = ctz64(bits)
         bits &= bits - 1
@@ -65,6 +82,11 @@ cdef int handle_requests(mk_ctx *c, mk_vcpu *v) except -1 nogil:
     if consumed:
         passed(c, MK_PT_VCPU_HANDLED, v)
     return consumed
+
+
+cdef int handle_requests(mk_ctx *c, mk_vcpu *v) except -1 nogil:
+    """Opportunistic handling of all requests but gates and sticky ones. Returns how many were consumed."""
+    return handle_these(c, v, ~(c.vm.gate_mask | c.vm.sticky_mask))  # a gate is its requester's to clear (R23); a sticky one stays
 
 
 cdef int last_check(mk_ctx *c, mk_vcpu *v, bint checks_exiting, uint64_t *seen) except -1 nogil:
@@ -90,15 +112,11 @@ cdef int leave_guest_mode(mk_ctx *c, mk_vcpu *v) except -1 nogil:
     return put_cpu(c)
 
 
-cdef int vcpu_enter_guest(mk_ctx *c, mk_vcpu *v, bint checks_exiting, int mode_order) except -1 nogil:
-    """One pass of the run loop: 1 after the guest was entered and left, 0 after an aborted entry."""
-    cdef const mk_machine *m = c.vm.machine
+cdef int begin_entry(mk_ctx *c, mk_vcpu *v, int mode_order) except -1 nogil:
+    """Preemption and IRQs off, mode = IN_GUEST_MODE, full barrier: all that comes before the last check."""
     cdef const mk_strategy *s = c.vm.strategy
-    cdef uint64_t seen = 0
-    cdef int again = 1
-    cdef int consumed = handle_requests(c, v)
     c.preempt_count += 1
-    m.irq_disable(c)  # before the mode store: an IPI that comes from here on is handled only after the guest's exit (R11)
+    c.vm.machine.irq_disable(c)  # before the mode store: an IPI that comes from here on is handled only after the guest's exit (R11)
     passed(c, MK_PT_ENTRY_IRQS_OFF, v)
     mk_note(c, MK_EV_ENTRY_BEGIN, v, 0, 0)
     mk_store32(c, &v.mode, mode_order, b"vcpu.mode", MK_IN_GUEST_MODE)
@@ -108,18 +126,27 @@ cdef int vcpu_enter_guest(mk_ctx *c, mk_vcpu *v, bint checks_exiting, int mode_o
     else:
         # The vCPU's half of the Dekker pair (R10). Pairs with the barrier in exiting_guest_mode() between requests and mode.
         mk_fence(c, MK_SMP_MB, b"vcpu_enter_guest")
-    passed(c, MK_PT_ENTRY_LAST_CHECK, v)
-    if last_check(c, v, checks_exiting, &seen):
-        mk_note(c, MK_EV_ENTRY_END, v, 0, 0)
-        passed(c, MK_PT_ENTRY_ABORT, v)
-        leave_guest_mode(c, v)
-        if consumed == 0 and seen != 0 and (seen & ~(c.vm.gate_mask | c.vm.sticky_mask)) == 0:
-            m.await_requests(c, v, seen)  # only a gate keeps it out: wait for its requester instead of spinning (P5)
-        return 0
+    return passed(c, MK_PT_ENTRY_LAST_CHECK, v)
+
+
+cdef int abort_entry(mk_ctx *c, mk_vcpu *v, int consumed, uint64_t seen) except -1 nogil:
+    """The last check has found a reason, of which *seen* are the requests: out of guest mode again. *consumed*: requests, in this pass."""
+    mk_note(c, MK_EV_ENTRY_END, v, 0, 0)
+    passed(c, MK_PT_ENTRY_ABORT, v)
+    leave_guest_mode(c, v)
+    if consumed == 0 and seen != 0 and (seen & ~(c.vm.gate_mask | c.vm.sticky_mask)) == 0:
+        c.vm.machine.await_requests(c, v, seen)  # only a gate keeps it out: wait for its requester instead of spinning (P5)
+    return 0
+
+
+cdef int run_guest(mk_ctx *c, mk_vcpu *v, bint checks_exiting) except -1 nogil:
+    """The last check has passed: into the guest, and out of guest mode after it."""
+    cdef uint64_t seen = 0
+    cdef int again = 1
     while again:
         mk_note(c, MK_EV_ENTRY_COMMIT, v, 0, 0)
         passed(c, MK_PT_ENTRY_ENTER, v)
-        again = m.enter_guest(c, v)
+        again = c.vm.machine.enter_guest(c, v)
         passed(c, MK_PT_ENTRY_EXIT, v)
         mk_note(c, MK_EV_ENTRY_END, v, 0, 0)
         if again:  # a fast-path exit: the mode was IN_GUEST_MODE all along, only the last check is repeated
@@ -129,6 +156,20 @@ cdef int vcpu_enter_guest(mk_ctx *c, mk_vcpu *v, bint checks_exiting, int mode_o
                 break
     leave_guest_mode(c, v)
     return 1
+
+
+cdef int enter_handled(mk_ctx *c, mk_vcpu *v, int consumed, bint checks_exiting, int mode_order) except -1 nogil:
+    """The rest of a pass, after the handling of *consumed* requests: 1 after the guest was entered and left, 0 after an aborted entry."""
+    cdef uint64_t seen = 0
+    begin_entry(c, v, mode_order)
+    if last_check(c, v, checks_exiting, &seen):
+        return abort_entry(c, v, consumed, seen)
+    return run_guest(c, v, checks_exiting)
+
+
+cdef int vcpu_enter_guest(mk_ctx *c, mk_vcpu *v, bint checks_exiting, int mode_order) except -1 nogil:
+    """One pass of the run loop: 1 after the guest was entered and left, 0 after an aborted entry."""
+    return enter_handled(c, v, handle_requests(c, v), checks_exiting, mode_order)
 
 
 cdef int enter_x86(mk_ctx *c, const mk_loop *l, mk_vcpu *v) except -1 nogil:
@@ -141,7 +182,7 @@ cdef int enter_arm64(mk_ctx *c, const mk_loop *l, mk_vcpu *v) except -1 nogil:
     return vcpu_enter_guest(c, v, False, MK_RELAXED)
 
 
-cdef int shadow_walk(mk_ctx *c, mk_vcpu *v) except -1 nogil:
+cdef int walk_steps(mk_ctx *c, mk_vcpu *v, int end_order) except -1 nogil:
     """walk_shadow_page_lockless_begin/end(): table pages read here are not freed before the walk's end."""
     c.preempt_count += 1
     c.vm.machine.irq_disable(c)
@@ -152,27 +193,40 @@ cdef int shadow_walk(mk_ctx *c, mk_vcpu *v) except -1 nogil:
     mk_note(c, MK_EV_WALK_BEGIN, v, 0, 0)
     c.vm.machine.walk(c, v)
     mk_note(c, MK_EV_WALK_END, v, 0, 0)
-    # The release pairs with the flusher's read of mode: who sees OUTSIDE may free the pages.
-    mk_store32(c, &v.mode, MK_RELEASE, b"vcpu.mode", MK_OUTSIDE_GUEST_MODE)
+    # MK_RELEASE pairs with the flusher's read of mode: who sees OUTSIDE may free the pages.
+    mk_store32(c, &v.mode, end_order, b"vcpu.mode", MK_OUTSIDE_GUEST_MODE)
     passed(c, MK_PT_WALK_END, v)
     c.vm.machine.irq_enable(c)
     return put_cpu(c)
 
 
-cdef int vcpu_block(mk_ctx *c, mk_vcpu *v) except -1 nogil:
-    """kvm_vcpu_block(): 1 when it slept, 0 when there was a reason not to."""
-    cdef const mk_strategy *s = c.vm.strategy
-    cdef uint64_t bits = 0
-    cdef uint32_t old = 0
+cdef int shadow_walk(mk_ctx *c, mk_vcpu *v) except -1 nogil:
+    """A shadow walk, as the loop does it, or else as all do."""
+    cdef const mk_loop *l = c.vm.loop
+    if l.walk != NULL:
+        return l.walk(c, l, v)
+    return walk_steps(c, v, MK_RELEASE)
+
+
+cdef int publish_sleeper(mk_ctx *c, mk_vcpu *v) except -1 nogil:
+    """prepare_to_rcuwait() and set_current_state(): from here on kickers see a sleeper."""
     mk_store32(c, &v.wait, MK_RELAXED, b"vcpu.wait", 1)
     passed(c, MK_PT_BLOCK_PUBLISHED, v)
     # set_current_state()'s barrier. Pairs with the one in wake_up() between the event and the test for a sleeper.
-    mk_fence(c, MK_SMP_MB, b"vcpu_block")
+    return mk_fence(c, MK_SMP_MB, b"vcpu_block")
+
+
+cdef int has_wake_event(mk_ctx *c, mk_vcpu *v) except -1 nogil:
+    """kvm_vcpu_check_block(): 1 when there is something to wake up for."""
+    cdef uint64_t bits = 0
     passed(c, MK_PT_BLOCK_TEST, v)
     request_pending(c, v, &bits)
-    if bits & c.vm.wake_mask:
-        mk_rmw32(c, &v.wait, MK_CMPXCHG, MK_FULL, b"vcpu.wait", 0, 1, &old)
-        return 0
+    return (bits & c.vm.wake_mask) != 0
+
+
+cdef int sleep_until_woken(mk_ctx *c, mk_vcpu *v) except -1 nogil:
+    """schedule() until a kicker has made vcpu.wait 0. Returns 1."""
+    cdef const mk_strategy *s = c.vm.strategy
     passed(c, MK_PT_BLOCK_SLEEP, v)
     mk_note(c, MK_EV_BLOCKED, v, 0, 0)
     c.vm.machine.block(c, v)
@@ -181,6 +235,19 @@ cdef int vcpu_block(mk_ctx *c, mk_vcpu *v) except -1 nogil:
         s.on_wake(c, s, v)
     passed(c, MK_PT_BLOCK_WOKEN, v)
     return 1
+
+
+cdef int vcpu_block(mk_ctx *c, mk_vcpu *v) except -1 nogil:
+    """kvm_vcpu_block(), as the loop does it, or else as all do: 1 when it slept, 0 when there was a reason not to."""
+    cdef const mk_loop *l = c.vm.loop
+    cdef uint32_t old = 0
+    if l.block != NULL:
+        return l.block(c, l, v)
+    publish_sleeper(c, v)
+    if has_wake_event(c, v):
+        mk_rmw32(c, &v.wait, MK_CMPXCHG, MK_FULL, b"vcpu.wait", 0, 1, &old)
+        return 0
+    return sleep_until_woken(c, v)
 
 
 cdef mk_loop X86

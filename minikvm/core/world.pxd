@@ -112,6 +112,8 @@ cdef extern from "<minikvm/minikvm.h>" nogil:
         uint64_t *scratch
         void *call
         void *priv
+        const char *file
+        uint32_t line
         int32_t point_pcpu
         uint32_t last_n
         uint16_t last[16]
@@ -152,6 +154,8 @@ cdef extern from "<minikvm/minikvm.h>" nogil:
         void *self
         uint32_t flags
         int (*enter)(mk_ctx *, const mk_loop *, mk_vcpu *) except -1 nogil
+        int (*walk)(mk_ctx *, const mk_loop *, mk_vcpu *) except -1 nogil
+        int (*block)(mk_ctx *, const mk_loop *, mk_vcpu *) except -1 nogil
 
     bint mk_is_bare(const mk_ctx *c) noexcept
     const mk_ctx mk_nobody

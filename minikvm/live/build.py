@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from minikvm.config import Topology, holes_of, ids_of, resolve_initiators, resolve_targets, starting_pcpus, topology_of
+from minikvm.config.assembly import create, native_of, registry_of, request_of
 from minikvm.config.loader import error_at
 from minikvm.core.requests import KVM_REQUEST_NO_WAKEUP, KVM_REQUEST_WAIT, Request, RequestRegistry
 from minikvm.core.vcpu import VcpuTable
 from minikvm.live.core import NO_BIT, LiveCore
 from minikvm.live.memory import set_probability
-from minikvm.pluginload import PluginError
 
 if TYPE_CHECKING:
-    from minikvm.config.model import Plugin, VMConfig
-    from minikvm.config.workload import WorkloadLine
+    from minikvm.config.model import VMConfig
     from minikvm.plugins import Manager
 
 NS_PER_US = 1000
@@ -58,24 +56,6 @@ def kind_of(request: Request) -> int:
     return request.nr if request.has_bit else NO_BIT
 
 
-def registry_of(config: VMConfig, manager: Manager) -> RequestRegistry:
-    """KVM's requests, the plugins' and the file's own; ConfigError when two of them clash."""
-    registry = RequestRegistry()
-    own = [(r.name, r.id, [f for f in ("wait", "no_wakeup", "no_action") if getattr(r, f)], r.gate, r.sticky) for r in manager.requests()]
-    own += [(r.name, r.id, list(r.flags), r.gate, r.sticky) for r in config.requests]
-    for name, nr, flags, gate, sticky in own:
-        try:
-            registry.register(name, nr, flags, gate=gate, sticky=sticky)
-        except ValueError as error:
-            raise error_at(config, ("requests",), f"ids and names of their own ({error})") from None
-    return registry
-
-
-def request_of(line: WorkloadLine, registry: RequestRegistry) -> Request:
-    """The line's request with the flags that the line gives it."""
-    return registry[line.request].but(wait=line.wait, no_wakeup=line.no_wakeup, no_action=line.no_action)
-
-
 def spins(config: VMConfig, backend: Any) -> bool:
     """Does guest work burn the CPU? Decided by the file, else by what the back end can interrupt. ConfigError when it cannot."""
     can = backend.capabilities
@@ -93,30 +73,6 @@ def check_needs(config: VMConfig, strategy: Any, backend: Any) -> None:
     missing = sorted(strategy.requires - backend.capabilities)
     if missing:
         raise error_at(config, ("backend", "name"), f"a back end that {' and '.join(missing)}: the strategy {strategy.name} needs it")
-
-
-def native_of(plugin: Any, kind: str) -> Any:
-    """The plugin's own C functions, else trampolines to its Python methods. PluginError when it can have neither."""
-    capsule = plugin.native()
-    if capsule is not None:
-        return capsule
-    from minikvm.core import adapters, backend_adapter
-
-    makers: dict[str, Callable[[Any], Any]] = {
-        "strategy": adapters.python_strategy, "loop": adapters.python_loop, "injector": adapters.python_injector,
-        "backend": backend_adapter.python_backend, "engine": adapters.python_engine,
-    }
-    if kind not in makers:
-        raise PluginError(f"{kind} {plugin.name}: native() returned None, and this kind cannot be written in Python", plugin.name)
-    try:
-        return makers[kind](plugin)
-    except (TypeError, ValueError) as error:
-        raise PluginError(f"{kind} {plugin.name}: {error}", plugin.name) from error
-
-
-def create(manager: Manager, kind: str, wanted: Plugin) -> Any:
-    """An instance of the class that the configuration names."""
-    return manager.create(kind, wanted.name, wanted.options)
 
 
 def make_injectors(config: VMConfig, manager: Manager) -> tuple[list[Any], list[Any]]:

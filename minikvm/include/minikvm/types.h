@@ -7,7 +7,7 @@
 #define MINIKVM_TYPES_H
 #include "atomics.h"
 
-#define MK_ABI 1
+#define MK_ABI 2
 #define MK_MAX_VCPUS 4096
 #define MK_MAX_PCPUS 4096
 #define MK_MAX_REQUESTS 64
@@ -61,6 +61,8 @@ struct mk_ctx {
 	uint64_t *scratch;            /* mask_words + vcpu_words words: a strategy's own masks, never on a stack */
 	void *call;                   /* the observer's record of the call in progress */
 	void *priv;                   /* the world's own */
+	const char *file;             /* where the operation in progress stands in the source */
+	uint32_t line;
 	int32_t point_pcpu;           /* the pCPU that a point is about (IPI_SEND), else -1 */
 	uint32_t last_n;              /* points passed, and the last of them: for the watchdog's dump */
 	uint16_t last[MK_LAST_POINTS];
@@ -111,5 +113,8 @@ struct mk_loop {
 	void *self;
 	uint32_t flags;
 	int (*enter)(mk_ctx *c, const mk_loop *l, mk_vcpu *v);
+	/* Unused members are NULL: then the steps are those of core/entry.pyx, which all architectures share. */
+	int (*walk)(mk_ctx *c, const mk_loop *l, mk_vcpu *v);  /* a shadow walk */
+	int (*block)(mk_ctx *c, const mk_loop *l, mk_vcpu *v); /* 1: it slept, 0: there was a reason not to */
 };
 #endif

@@ -121,9 +121,16 @@ MK_INLINE int mk_is_bare(const mk_ctx *c)
  */
 static const mk_ctx mk_nobody __attribute__((unused));
 
-MK_INLINE int mk_load32(mk_ctx *c, const mk_atomic32 *p, int order, const char *name, uint32_t *value)
+/* Where an operation stands in the source (Cython's #line directives make it the .pyx's): a world keeps it for people. */
+MK_INLINE void mk_here(mk_ctx *c, const char *file, unsigned line)
+{
+	c->file = file;
+	c->line = line;
+}
+MK_INLINE int mk_load32_at(mk_ctx *c, const mk_atomic32 *p, int order, const char *name, uint32_t *value, const char *file, unsigned line)
 {
 	if (mk_unlikely(c->world != NULL)) {
+		mk_here(c, file, line);
 		uint64_t wide = 0;
 		int r = c->world->load(c, p, 4, order, name, &wide);
 		*value = (uint32_t)wide;
@@ -132,30 +139,37 @@ MK_INLINE int mk_load32(mk_ctx *c, const mk_atomic32 *p, int order, const char *
 	*value = mk_bare_load32(p, order);
 	return 0;
 }
-MK_INLINE int mk_load64(mk_ctx *c, const mk_atomic64 *p, int order, const char *name, uint64_t *value)
+MK_INLINE int mk_load64_at(mk_ctx *c, const mk_atomic64 *p, int order, const char *name, uint64_t *value, const char *file, unsigned line)
 {
-	if (mk_unlikely(c->world != NULL))
+	if (mk_unlikely(c->world != NULL)) {
+		mk_here(c, file, line);
 		return c->world->load(c, p, 8, order, name, value);
+	}
 	*value = mk_bare_load64(p, order);
 	return 0;
 }
-MK_INLINE int mk_store32(mk_ctx *c, mk_atomic32 *p, int order, const char *name, uint32_t value)
+MK_INLINE int mk_store32_at(mk_ctx *c, mk_atomic32 *p, int order, const char *name, uint32_t value, const char *file, unsigned line)
 {
-	if (mk_unlikely(c->world != NULL))
+	if (mk_unlikely(c->world != NULL)) {
+		mk_here(c, file, line);
 		return c->world->store(c, p, 4, order, name, value);
+	}
 	mk_bare_store32(p, order, value);
 	return 0;
 }
-MK_INLINE int mk_store64(mk_ctx *c, mk_atomic64 *p, int order, const char *name, uint64_t value)
+MK_INLINE int mk_store64_at(mk_ctx *c, mk_atomic64 *p, int order, const char *name, uint64_t value, const char *file, unsigned line)
 {
-	if (mk_unlikely(c->world != NULL))
+	if (mk_unlikely(c->world != NULL)) {
+		mk_here(c, file, line);
 		return c->world->store(c, p, 8, order, name, value);
+	}
 	mk_bare_store64(p, order, value);
 	return 0;
 }
-MK_INLINE int mk_rmw32(mk_ctx *c, mk_atomic32 *p, int op, int order, const char *name, uint32_t operand, uint32_t expected, uint32_t *old)
+MK_INLINE int mk_rmw32_at(mk_ctx *c, mk_atomic32 *p, int op, int order, const char *name, uint32_t operand, uint32_t expected, uint32_t *old, const char *file, unsigned line)
 {
 	if (mk_unlikely(c->world != NULL)) {
+		mk_here(c, file, line);
 		uint64_t wide = 0;
 		int r = c->world->rmw(c, p, 4, op, order, name, operand, expected, &wide);
 		*old = (uint32_t)wide;
@@ -164,18 +178,21 @@ MK_INLINE int mk_rmw32(mk_ctx *c, mk_atomic32 *p, int op, int order, const char 
 	*old = mk_bare_rmw32(p, op, order, operand, expected);
 	return 0;
 }
-MK_INLINE int mk_rmw64(mk_ctx *c, mk_atomic64 *p, int op, int order, const char *name, uint64_t operand, uint64_t expected, uint64_t *old)
+MK_INLINE int mk_rmw64_at(mk_ctx *c, mk_atomic64 *p, int op, int order, const char *name, uint64_t operand, uint64_t expected, uint64_t *old, const char *file, unsigned line)
 {
-	if (mk_unlikely(c->world != NULL))
+	if (mk_unlikely(c->world != NULL)) {
+		mk_here(c, file, line);
 		return c->world->rmw(c, p, 8, op, order, name, operand, expected, old);
+	}
 	*old = mk_bare_rmw64(p, op, order, operand, expected);
 	return 0;
 }
 /* set_bit and clear_bit order nothing (relaxed). They return the old bit for the accounts only (set_bit 0 where nobody keeps any): no code may
  * depend on it. */
-MK_INLINE int mk_set_bit(mk_ctx *c, mk_atomic64 *p, unsigned nr, const char *name)
+MK_INLINE int mk_set_bit_at(mk_ctx *c, mk_atomic64 *p, unsigned nr, const char *name, const char *file, unsigned line)
 {
 	if (mk_unlikely(c->world != NULL)) {
+		mk_here(c, file, line);
 		uint64_t old = 0, mask = UINT64_C(1) << nr;
 		if (c->world->rmw(c, p, 8, MK_OR, MK_RELAXED, name, mask, 0, &old) < 0)
 			return -1;
@@ -186,9 +203,10 @@ MK_INLINE int mk_set_bit(mk_ctx *c, mk_atomic64 *p, unsigned nr, const char *nam
 	atomic_fetch_or_explicit(&p->v, UINT64_C(1) << (nr & 63), memory_order_relaxed);
 	return 0;
 }
-MK_INLINE int mk_clear_bit(mk_ctx *c, mk_atomic64 *p, unsigned nr, const char *name)
+MK_INLINE int mk_clear_bit_at(mk_ctx *c, mk_atomic64 *p, unsigned nr, const char *name, const char *file, unsigned line)
 {
 	if (mk_unlikely(c->world != NULL)) {
+		mk_here(c, file, line);
 		uint64_t old = 0, mask = UINT64_C(1) << nr;
 		if (c->world->rmw(c, p, 8, MK_AND, MK_RELAXED, name, ~mask, 0, &old) < 0)
 			return -1;
@@ -196,10 +214,12 @@ MK_INLINE int mk_clear_bit(mk_ctx *c, mk_atomic64 *p, unsigned nr, const char *n
 	}
 	return mk_bare_clear_bit(p, nr);
 }
-MK_INLINE int mk_fence(mk_ctx *c, int kind, const char *name)
+MK_INLINE int mk_fence_at(mk_ctx *c, int kind, const char *name, const char *file, unsigned line)
 {
-	if (mk_unlikely(c->world != NULL))
+	if (mk_unlikely(c->world != NULL)) {
+		mk_here(c, file, line);
 		return c->world->fence(c, kind, name);
+	}
 	mk_bare_fence(kind);
 	return 0;
 }
@@ -217,21 +237,38 @@ MK_INLINE int mk_note(mk_ctx *c, int event, mk_vcpu *v, uint64_t a, uint64_t b)
 	return 0;
 }
 /* A spin lock in a 64-bit word: 0 free, 1 held. Acquire and release only; no full barrier. */
-MK_INLINE int mk_lock(mk_ctx *c, mk_atomic64 *lock, const char *name)
+MK_INLINE int mk_lock_at(mk_ctx *c, mk_atomic64 *lock, const char *name, const char *file, unsigned line)
 {
-	if (mk_unlikely(c->world != NULL))
+	if (mk_unlikely(c->world != NULL)) {
+		mk_here(c, file, line);
 		return c->world->lock(c, lock, name);
+	}
 	if (mk_likely(mk_bare_rmw64(lock, MK_CMPXCHG, MK_ACQUIRE, 1, 0) == 0))
 		return 0;
 	return c->vm->machine->lock_slow(c, lock);
 }
-MK_INLINE int mk_unlock(mk_ctx *c, mk_atomic64 *lock, const char *name)
+MK_INLINE int mk_unlock_at(mk_ctx *c, mk_atomic64 *lock, const char *name, const char *file, unsigned line)
 {
-	if (mk_unlikely(c->world != NULL))
+	if (mk_unlikely(c->world != NULL)) {
+		mk_here(c, file, line);
 		return c->world->unlock(c, lock, name);
+	}
 	mk_bare_store64(lock, MK_RELEASE, 0);
 	return 0;
 }
+
+/* The operations. As macros, so that they know the place of their use. */
+#define mk_load32(c, p, order, name, value) mk_load32_at(c, p, order, name, value, __FILE__, __LINE__)
+#define mk_load64(c, p, order, name, value) mk_load64_at(c, p, order, name, value, __FILE__, __LINE__)
+#define mk_store32(c, p, order, name, value) mk_store32_at(c, p, order, name, value, __FILE__, __LINE__)
+#define mk_store64(c, p, order, name, value) mk_store64_at(c, p, order, name, value, __FILE__, __LINE__)
+#define mk_rmw32(c, p, op, order, name, operand, expected, old) mk_rmw32_at(c, p, op, order, name, operand, expected, old, __FILE__, __LINE__)
+#define mk_rmw64(c, p, op, order, name, operand, expected, old) mk_rmw64_at(c, p, op, order, name, operand, expected, old, __FILE__, __LINE__)
+#define mk_set_bit(c, p, nr, name) mk_set_bit_at(c, p, nr, name, __FILE__, __LINE__)
+#define mk_clear_bit(c, p, nr, name) mk_clear_bit_at(c, p, nr, name, __FILE__, __LINE__)
+#define mk_fence(c, kind, name) mk_fence_at(c, kind, name, __FILE__, __LINE__)
+#define mk_lock(c, lock, name) mk_lock_at(c, lock, name, __FILE__, __LINE__)
+#define mk_unlock(c, lock, name) mk_unlock_at(c, lock, name, __FILE__, __LINE__)
 
 /* The last points of a context, for the watchdog's dump; its own thread writes, others read. */
 MK_INLINE void mk_remember(mk_ctx *c, int point)

@@ -1,0 +1,620 @@
+"""TruSt (Kokologiannakis, Marmanis, Gladstein, Vafeiadis: "Truly stateless, optimal dynamic partial order reduction", POPL 2022).
+
+Where this differs from the paper: the recursion is a stack of frames, so that it can be interrupted, written down and split; additions that
+are maximal are not checked for consistency (they keep every model's axioms); awaits that read an unsatisfying value that is not the last
+in coherence are not explored (such a graph is not maximal). Unsound for models that allow cycles in po and rf (load buffering).
+"""
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
+from libc.stdlib cimport calloc, free, realloc
+from minikvm.check.graph cimport (
+    EF_AWAIT, EF_BLOCKED, EF_PENDING, EF_RMW, EV_CHOOSE, EV_READ, EV_SYNC, EV_WRITE, INIT, KEEP_EVENT, KEEP_WRITE, NONE, TH_BLOCKED,
+    TH_ENDED, TH_JOINING, TH_RUNNABLE, co_last, event, graph_append, graph_copy, graph_drop_notes, graph_free, graph_new, graph_note,
+    graph_place, graph_set_rf, graph_truncate, graph_unplace, graph_write_half, in_prefix, location, mk_graph, note, po_thread, rank_of)
+from minikvm.check.model cimport MODEL_MONOTONE, mk_model
+from minikvm.core.world cimport MK_ADD, MK_AND, MK_CMPXCHG, MK_OR, MK_XCHG
+
+
+class ReplayError(RuntimeError):
+    """A thread did something else when it was run again with the same values: it depends on more than what it reads."""
+
+
+cdef int no_memory() except -1 nogil:
+    with gil:
+        raise MemoryError("the exploration does not fit into memory")
+
+
+cdef uint64_t rmw_result(int op, uint64_t old, uint64_t operand, uint64_t expected, bint *writes) noexcept nogil:
+    """What an RMW writes; *writes* gets whether it does."""
+    writes[0] = True
+    if op == MK_OR:
+        return old | operand
+    if op == MK_AND:
+        return old & operand
+    if op == MK_ADD:
+        return old + operand
+    if op == MK_XCHG:
+        return operand
+    if op == OP_LOCK:
+        writes[0] = old == 0
+        return 1
+    if op == OP_OR_IF:
+        return old | operand if old & expected else old
+    writes[0] = old == expected
+    return operand
+
+
+cdef bint await_satisfied(int condition, uint64_t value, uint64_t operand) noexcept nogil:
+    if condition == AWAIT_EQ:
+        return value == operand
+    if condition == AWAIT_NE:
+        return value != operand
+    if condition == AWAIT_ANY:
+        return value & operand != 0
+    return value & operand == 0
+
+
+cdef void settle(mk_graph *g, int32_t id) noexcept nogil:
+    """After a read got its value: does an RMW take place, must an await wait?"""
+    cdef event *e = &g.ev[id]
+    cdef bint go = True
+    e.flags &= ~(EF_BLOCKED | EF_PENDING)
+    if e.flags & EF_RMW:
+        rmw_result(e.op, e.rval, e.operand, e.expected, &go)
+        if go:
+            e.flags |= EF_PENDING
+        elif e.flags & EF_AWAIT:
+            e.flags |= EF_BLOCKED
+    elif e.flags & EF_AWAIT and not await_satisfied(e.op, e.rval, e.operand):
+        e.flags |= EF_BLOCKED
+    g.th[e.thread].status = TH_BLOCKED if e.flags & EF_BLOCKED else TH_RUNNABLE
+
+
+# ---- the graphs ----
+
+cdef mk_graph *take_graph(mk_explorer *x) except NULL nogil:
+    if x.npool:
+        x.npool -= 1
+        return x.pool[x.npool]
+    return graph_new(x.nthreads, x.g.nlocs, NULL)
+
+
+cdef int give_graph(mk_explorer *x, mk_graph *g) except -1 nogil:
+    cdef void *bigger
+    if x.npool >= x.pool_capacity:
+        bigger = realloc(x.pool, (2 * x.pool_capacity + 8) * sizeof(mk_graph *))
+        if bigger == NULL:
+            no_memory()
+        x.pool = <mk_graph **>bigger
+        x.pool_capacity = 2 * x.pool_capacity + 8
+    x.pool[x.npool] = g
+    x.npool += 1
+    return 0
+
+
+# ---- the stack ----
+
+cdef int push(mk_explorer *x, int kind, int32_t id, int32_t pos, int32_t r) except -1 nogil:
+    """A choice whose answer *pos* is in force. With a guide, x.diverted asks for another answer: next_answer() will give it."""
+    cdef frame *f
+    cdef void *bigger
+    if x.cut > 0 and x.depth >= x.cut and x.cut_here(x):
+        x.diverted = True
+        return 0
+    if x.depth >= x.capacity:
+        bigger = realloc(x.stack, (2 * x.capacity + 32) * sizeof(frame))
+        if bigger == NULL:
+            no_memory()
+        x.stack = <frame *>bigger
+        x.capacity = 2 * x.capacity + 32
+    f = &x.stack[x.depth]
+    f.g = x.g
+    f.kind = kind
+    f.id = id
+    f.r = r
+    f.top = x.g.norder
+    f.pos = pos
+    f.phase = 0
+    f.owns = kind == FR_REVISIT
+    if x.depth < x.nguide and (x.guide[x.depth].pos != pos or x.guide[x.depth].phase):
+        f.phase = x.guide[x.depth].phase
+        f.pos = x.guide[x.depth].pos + (-1 if kind == FR_CHOOSE else 1)
+        x.diverted = True
+    elif x.random:
+        x.diverted = True
+    x.depth += 1
+    return 0
+
+
+cdef int pop(mk_explorer *x) except -1 nogil:
+    x.depth -= 1
+    if x.stack[x.depth].owns:
+        give_graph(x, x.stack[x.depth].g)
+    return 0
+
+
+cdef inline int consistent(mk_explorer *x, mk_graph *g, int32_t e, int32_t r) except -1 nogil:
+    return x.model.consistent(x.model, g, e, r)
+
+
+cdef inline bint is_rmw_write(const mk_graph *g, int32_t id) noexcept nogil:
+    return g.ev[id].flags & EF_RMW and g.ev[id].kind & EV_WRITE
+
+
+cdef void rerun(mk_graph *g, int32_t id) noexcept nogil:
+    """The event has another value: what its thread noted after it is no longer true."""
+    graph_drop_notes(g, g.ev[id].thread, g.ev[id].index)
+
+
+cdef int next_read(mk_explorer *x, frame *f) except -1 nogil:
+    cdef mk_graph *g = f.g
+    cdef event *e = &g.ev[f.id]
+    cdef location *l = &g.loc[e.loc]
+    cdef int ok = 0
+    while f.pos >= 0:
+        f.pos -= 1
+        graph_set_rf(g, f.id, l.co[f.pos] if f.pos >= 0 else INIT)
+        settle(g, f.id)
+        if e.flags & EF_BLOCKED:
+            if f.pos != l.nco - 1:
+                continue  # waits, and has not even seen the newest value: no maximal graph
+        elif f.pos == l.nco - 1:
+            ok = 1
+        if f.pos != l.nco - 1:
+            ok = consistent(x, g, f.id, NONE)
+            if not ok:
+                if x.model.flags & MODEL_MONOTONE:
+                    f.pos = -1
+                continue
+        rerun(g, f.id)
+        return 1
+    return 0
+
+
+cdef int faults_in(const mk_graph *g) noexcept nogil:
+    cdef int32_t i
+    cdef int n = 0
+    for i in range(g.n):
+        if g.ev[i].kind == EV_CHOOSE and g.ev[i].expected and g.ev[i].rval != 0:
+            n += 1
+    return n
+
+
+cdef int next_choose(mk_explorer *x, frame *f) except -1 nogil:
+    cdef event *e = &f.g.ev[f.id]
+    f.pos += 1
+    if <uint64_t>f.pos >= e.operand:
+        return 0
+    e.rval = f.pos
+    if e.expected and f.pos and x.fault_budget >= 0 and faults_in(f.g) > x.fault_budget:
+        return 0
+    rerun(f.g, f.id)
+    f.g.th[e.thread].status = TH_RUNNABLE
+    return 1
+
+
+cdef int place_rmw(mk_explorer *x, mk_graph *g, int32_t id, int32_t r) except -1 nogil:
+    """Put an RMW's write right after its source. 1, or 0 where another RMW stands there or the model forbids it."""
+    cdef event *e = &g.ev[id]
+    cdef location *l = &g.loc[e.loc]
+    cdef int32_t rank = rank_of(g, e.rf) + 1
+    cdef bint last = rank == l.nco
+    cdef int ok = 1
+    if not last and is_rmw_write(g, l.co[rank]):
+        return 0
+    if r != NONE and not last and g.ev[r].flags & EF_BLOCKED:
+        return 0
+    graph_place(g, id, rank)
+    if not last:
+        ok = consistent(x, g, id, r)
+        if not ok:
+            graph_unplace(g, id)
+    return ok
+
+
+cdef int next_place(mk_explorer *x, frame *f, int32_t r) except -1 nogil:
+    """The next older place of a write in coherence."""
+    cdef mk_graph *g = f.g
+    cdef event *e = &g.ev[f.id]
+    cdef location *l = &g.loc[e.loc]
+    if e.rank >= 0:
+        graph_unplace(g, f.id)
+    if e.flags & EF_RMW:
+        if f.pos == rank_of(g, e.rf) + 1:
+            return 0  # its only place
+        f.pos = rank_of(g, e.rf) + 1
+        return place_rmw(x, g, f.id, r)
+    while f.pos > 0:
+        f.pos -= 1
+        if f.pos == l.nco:
+            graph_place(g, f.id, f.pos)
+            return 1
+        if r != NONE and g.ev[r].flags & EF_BLOCKED:
+            return 0  # it would wait without having seen the newest value
+        if is_rmw_write(g, l.co[f.pos]):
+            continue  # nothing comes between an RMW and its source
+        graph_place(g, f.id, f.pos)
+        if consistent(x, g, f.id, r):
+            return 1
+        graph_unplace(g, f.id)
+        if x.model.flags & MODEL_MONOTONE:
+            f.pos = 0
+    return 0
+
+
+# ---- backward revisits ----
+
+cdef bint was_there(const mk_graph *g, int32_t a, int32_t stamp_of_a, int32_t stamp, int32_t w) noexcept nogil:
+    """Does the paper's Previous hold *a*: was it there before the addition with this stamp, or is it in the prefix of w?"""
+    return stamp_of_a <= stamp or (a != w and in_prefix(g, a, w))
+
+
+cdef bint read_was_maximal(const mk_graph *g, int32_t id, int32_t w) noexcept nogil:
+    cdef const event *e = &g.ev[id]
+    cdef const location *l = &g.loc[e.loc]
+    cdef int32_t i
+    if e.rf >= 0 and not was_there(g, e.rf, g.ev[e.rf].wstamp, e.stamp, w):
+        return False
+    for i in range(rank_of(g, e.rf) + 1, l.nco):
+        if was_there(g, l.co[i], g.ev[l.co[i]].wstamp, e.stamp, w):
+            return False
+    return True
+
+
+cdef bint write_was_maximal(const mk_graph *g, int32_t id, int32_t w) noexcept nogil:
+    cdef const event *e = &g.ev[id]
+    cdef const location *l = &g.loc[e.loc]
+    cdef int32_t i
+    for i in range(e.rank + 1, l.nco):
+        if was_there(g, l.co[i], g.ev[l.co[i]].wstamp, e.wstamp, w):
+            return False
+    for i in range(l.nreads):  # a read that it has revisited
+        if g.ev[l.reads[i]].rf == id and was_there(g, l.reads[i], g.ev[l.reads[i]].stamp, e.wstamp, w):
+            return False
+    return True
+
+
+cdef int select_kept(mk_explorer *x, const mk_graph *g, int32_t r, int32_t w) except -1 nogil:
+    """Mark in x.keep what a revisit of r by w leaves. 0: something that it would delete was not added maximally."""
+    cdef int32_t i
+    cdef int32_t stamp = g.ev[r].stamp
+    cdef const event *e
+    cdef void *bigger
+    if g.n > x.keep_capacity:
+        bigger = realloc(x.keep, 2 * g.n)
+        if bigger == NULL:
+            no_memory()
+        x.keep = <uint8_t *>bigger
+        x.keep_capacity = 2 * g.n
+    if not read_was_maximal(g, r, w):
+        return 0
+    for i in range(g.n):
+        e = &g.ev[i]
+        if i == w or (e.wstamp <= stamp) or in_prefix(g, i, w):
+            x.keep[i] = KEEP_EVENT | KEEP_WRITE
+            continue
+        x.keep[i] = KEEP_EVENT if e.stamp <= stamp else 0
+        if e.kind & EV_WRITE and not write_was_maximal(g, i, w):
+            return 0
+        if i == r or x.keep[i]:
+            continue
+        if e.kind & EV_READ:
+            if not read_was_maximal(g, i, w):
+                return 0
+        elif e.kind == EV_CHOOSE and e.rval != 0:
+            return 0
+    return 1
+
+
+cdef int revisit(mk_explorer *x, mk_graph *g, int32_t r, int32_t w) except -1 nogil:
+    """Push the frame of the graph in which r reads from w, without what depends on r's old value. 0: not to be explored from here."""
+    cdef mk_graph *to
+    cdef int32_t new_w
+    if not select_kept(x, g, r, w):
+        return 0
+    to = take_graph(x)
+    graph_copy(to, g, x.keep)
+    new_w = to.n - 1
+    graph_set_rf(to, r, new_w)  # everything up to r is kept: it has the same id
+    settle(to, r)
+    rerun(to, r)
+    x.g = to
+    push(x, FR_REVISIT, new_w, to.loc[to.ev[new_w].loc].nco + 1, r)
+    if next_answer(x):
+        return 1
+    pop(x)
+    return 0
+
+
+cdef int next_revisit(mk_explorer *x, int32_t at) except -1 nogil:
+    """Frame *at*'s write revisits the next older read. The stack may move."""
+    cdef frame *f
+    cdef mk_graph *g = x.stack[at].g
+    cdef int32_t w = x.stack[at].id
+    cdef location *l = &g.loc[g.ev[w].loc]
+    cdef int32_t r
+    if g.ev[w].rank >= 0:
+        graph_unplace(g, w)
+    while x.stack[at].pos > 0:
+        f = &x.stack[at]
+        f.pos -= 1
+        r = l.reads[f.pos]
+        if r != w and not in_prefix(g, r, w) and revisit(x, g, r, w):
+            return 1
+    return 0
+
+
+cdef int next_answer(mk_explorer *x) except -1 nogil:
+    """Put the top frame's next answer in force (or that of a frame above it). 0: it has no more."""
+    cdef frame *f = &x.stack[x.depth - 1]
+    cdef int32_t at = x.depth - 1
+    graph_truncate(f.g, f.top)
+    x.g = f.g
+    x.diverted = False
+    if f.kind == FR_READ:
+        return next_read(x, f)
+    if f.kind == FR_CHOOSE:
+        return next_choose(x, f)
+    if f.kind == FR_REVISIT:
+        return next_place(x, f, f.r)
+    if f.phase == 0:
+        if next_place(x, f, NONE):
+            return 1
+        f.phase = 1
+        f.pos = f.g.loc[f.g.ev[f.id].loc].nreads
+    return next_revisit(x, at)
+
+
+cdef int backtrack(mk_explorer *x) except -1 nogil:
+    """To the next graph. 0: there is none."""
+    while x.depth > x.base:
+        if next_answer(x):
+            return 1
+        pop(x)
+    return 0
+
+
+# ---- additions ----
+
+cdef int write_half(mk_explorer *x, int32_t id) except -1 nogil:
+    """Give a new write its first place. XR_OK, or XR_ABANDON: its frame may have others, and revisits."""
+    cdef mk_graph *g = x.g
+    cdef event *e = &g.ev[id]
+    cdef location *l = &g.loc[e.loc]
+    cdef bint rmw = e.flags & EF_RMW
+    cdef bint go
+    cdef int32_t rank = l.nco
+    if rmw:
+        graph_write_half(g, id, rmw_result(e.op, e.rval, e.operand, e.expected, &go))
+        rank = rank_of(g, e.rf) + 1
+    if l.nco > 0 or l.nreads > rmw:
+        push(x, FR_WRITE, id, rank, NONE)
+        if x.diverted:
+            return XR_ABANDON
+    if not rmw:
+        graph_place(g, id, rank)
+    elif not place_rmw(x, g, id, NONE):
+        return XR_ABANDON
+    return XR_OK
+
+
+cdef int add_read(mk_explorer *x, event *e, uint64_t *value) except -1 nogil:
+    cdef mk_graph *g = x.g
+    cdef int32_t id
+    e.rf = co_last(g, e.loc)
+    e.rval = g.loc[e.loc].init if e.rf == INIT else g.ev[e.rf].wval
+    id = graph_append(g, e)
+    settle(g, id)
+    value[0] = e.rval
+    if g.loc[e.loc].nco > 0:
+        push(x, FR_READ, id, g.loc[e.loc].nco - 1, NONE)
+        if x.diverted:
+            return XR_ABANDON
+    if g.ev[id].flags & EF_BLOCKED:
+        return XR_BLOCKED
+    if g.ev[id].flags & EF_PENDING:
+        return write_half(x, id)
+    return XR_OK
+
+
+cdef int add_event(mk_explorer *x, int32_t t, const event *proto, uint64_t *value) except -1 nogil:
+    cdef mk_graph *g = x.g
+    cdef event e = proto[0]
+    cdef int32_t id
+    x.added += 1
+    e.thread = t
+    if e.kind == EV_READ:
+        return add_read(x, &e, value)
+    if e.kind != EV_SYNC:
+        e.rf = NONE
+    e.rval = 0
+    id = graph_append(g, &e)
+    if e.kind == EV_WRITE:
+        return write_half(x, id)
+    if e.kind == EV_CHOOSE and e.operand > 1:
+        push(x, FR_CHOOSE, id, 0, NONE)
+        if x.diverted:
+            return XR_ABANDON
+    value[0] = 0
+    return XR_OK
+
+
+# ---- for programs ----
+
+cdef bint live_valid(mk_explorer *x, int32_t t) noexcept nogil:
+    """Has the thread executed nothing but what the graph holds, with the same values? If not its live state is reset."""
+    cdef live_thread *s = &x.live[t]
+    cdef const po_thread *th = &x.g.th[t]
+    cdef int32_t i
+    cdef bint ok = s.pos <= th.n and s.nnotes <= th.nnotes
+    if ok and s.pos and x.g.ev[th.ev[s.pos - 1]].flags & (EF_PENDING | EF_BLOCKED):
+        ok = False
+    for i in range(s.pos if ok else 0):
+        if x.g.ev[th.ev[i]].rval != s.seen[i]:
+            ok = False
+            break
+    if not ok:
+        s.pos = 0
+        s.nnotes = 0
+    return ok
+
+
+cdef int went_astray(int32_t t, int32_t index, const char *had, const char *has) except -1 nogil:
+    with gil:
+        raise ReplayError(f"thread {t} did something else at its event {index} when it was run again with the same values: first "
+                          f"{had.decode() if had != NULL else '?'}, now {has.decode() if has != NULL else '?'}")
+
+
+cdef int x_step(mk_explorer *x, int32_t t, const event *proto, uint64_t *value) except -1 nogil:
+    """The thread's next event: replayed while the graph has one, else added. XR_OK with the value read, or why the thread must stop."""
+    cdef live_thread *s = &x.live[t]
+    cdef po_thread *th = &x.g.th[t]
+    cdef event *e
+    cdef void *bigger
+    cdef int result = XR_OK
+    cdef uint64_t got = 0
+    if s.pos < th.n:
+        e = &x.g.ev[th.ev[s.pos]]
+        if ((e.kind | (EV_WRITE if e.flags & EF_RMW else 0)) != (proto.kind | (EV_WRITE if proto.flags & EF_RMW else 0))
+                or e.loc != proto.loc or e.order != proto.order or e.op != proto.op or e.operand != proto.operand
+                or e.expected != proto.expected or (e.kind == EV_WRITE and e.wval != proto.wval)):
+            went_astray(t, s.pos, e.name, proto.name)
+        got = e.rval
+        if e.flags & EF_BLOCKED:
+            result = XR_BLOCKED
+        elif e.flags & EF_PENDING:
+            result = write_half(x, th.ev[s.pos])
+    else:
+        result = add_event(x, t, proto, &got)
+    if s.pos >= s.capacity:
+        bigger = realloc(s.seen, (2 * s.capacity + 16) * sizeof(uint64_t))
+        if bigger == NULL:
+            no_memory()
+        s.seen = <uint64_t *>bigger
+        s.capacity = 2 * s.capacity + 16
+    s.seen[s.pos] = got
+    s.pos += 1
+    value[0] = got
+    return result
+
+
+cdef int x_note(mk_explorer *x, int32_t t, int32_t kind, uint64_t subject, uint64_t a, uint64_t b) except -1 nogil:
+    """Ghost state: note something at this place of the thread. No model sees it."""
+    cdef live_thread *s = &x.live[t]
+    cdef po_thread *th = &x.g.th[t]
+    cdef note n
+    if s.nnotes < th.nnotes:
+        if th.notes[s.nnotes].kind != kind or th.notes[s.nnotes].subject != subject or th.notes[s.nnotes].a != a:
+            went_astray(t, s.pos, b"a note", b"another")
+        s.nnotes += 1
+        return 0
+    n.pos = s.pos
+    n.kind = kind
+    n.subject = subject
+    n.a = a
+    n.b = b
+    graph_note(x.g, t, &n)
+    s.nnotes += 1
+    return 0
+
+
+# ---- the exploration ----
+
+cdef int32_t next_thread(mk_explorer *x) noexcept nogil:
+    """The fixed scheduler, a function of the graph: an RMW's write first, else the lowest thread that can go on. -1: none can."""
+    cdef mk_graph *g = x.g
+    cdef po_thread *th
+    cdef int32_t t, found = -1
+    for t in range(x.nthreads):
+        th = &g.th[t]
+        if th.n and g.ev[th.ev[th.n - 1]].flags & EF_PENDING:
+            return t
+        if found >= 0 or not th.created:
+            continue
+        if th.status == TH_RUNNABLE or (th.status == TH_JOINING and g.th[th.joins].status == TH_ENDED):
+            found = t
+    return found
+
+
+cdef int finish(mk_explorer *x) except -1 nogil:
+    """Nobody can go on: a complete graph, or one in which somebody waits for ever, or one that is not maximal."""
+    cdef mk_graph *g = x.g
+    cdef const po_thread *th
+    cdef const event *e
+    cdef int32_t t
+    cdef bint blocked = False
+    for t in range(x.nthreads):
+        th = &g.th[t]
+        if th.status == TH_ENDED or not th.created:
+            continue
+        blocked = True
+        if th.status == TH_BLOCKED:
+            e = &g.ev[th.ev[th.n - 1]]
+            if e.rf != co_last(g, e.loc):
+                x.discarded += 1
+                return 0
+    if blocked:
+        x.blocked += 1
+    else:
+        x.executions += 1
+    if x.program.complete != NULL:
+        x.program.complete(x.program, x, blocked)
+    return 0
+
+
+cdef int explore_some(mk_explorer *x, int64_t n) except -1 nogil:
+    cdef int32_t t
+    cdef int result
+    while True:
+        t = next_thread(x)
+        if t >= 0:
+            result = x.program.run(x.program, x, t)
+            if result == XR_ENDED:
+                x.g.th[t].status = TH_ENDED
+                continue
+            if result == XR_BLOCKED:
+                if x.g.th[t].status == TH_RUNNABLE:
+                    x.g.th[t].status = TH_BLOCKED
+                continue
+        else:
+            finish(x)
+        n -= 1
+        if not backtrack(x):
+            return 0
+        if n <= 0:
+            return 1
+
+
+cdef mk_explorer *explorer_new(const mk_model *model, mk_program *program, int32_t nthreads, int32_t nlocs,
+                               const uint64_t *init) except NULL:
+    cdef mk_explorer *x = <mk_explorer *>calloc(1, sizeof(mk_explorer))
+    if x == NULL:
+        raise MemoryError
+    x.model = model
+    x.program = program
+    x.nthreads = nthreads
+    x.fault_budget = -1
+    x.live = <live_thread *>calloc(max(nthreads, 1), sizeof(live_thread))
+    x.root = graph_new(nthreads, nlocs, init)
+    x.g = x.root
+    return x
+
+
+cdef void explorer_free(mk_explorer *x) noexcept:
+    cdef int32_t i
+    if x == NULL:
+        return
+    while x.depth:
+        x.depth -= 1
+        if x.stack[x.depth].owns:
+            graph_free(x.stack[x.depth].g)
+    graph_free(x.root)
+    for i in range(x.npool):
+        graph_free(x.pool[i])
+    for i in range(x.nthreads):
+        free(x.live[i].seen)
+    free(x.live)
+    free(x.stack)
+    free(x.guide)
+    free(x.keep)
+    free(x.pool)
+    free(x)

@@ -1,0 +1,431 @@
+"""The checked machine. What of a real one it keeps, and what it leaves out: docs/check.md, "The machine"."""
+from libc.stdint cimport int32_t, uint64_t
+from minikvm.check.graph cimport EF_AWAIT, EF_MUST, EF_NORETURN, EF_RMW, EV_FENCE, EV_READ, EV_WRITE
+from minikvm.check.explorer cimport AWAIT_ANY, AWAIT_EQ, AWAIT_NE, OP_LOCK, OP_OR_IF
+from minikvm.check.scene cimport (
+    ACTOR_IRQ, ACTOR_TASK, ACTOR_VCPU, LC_ACKS, LC_MIGRATE, LC_PAGE, LC_PAYLOAD, LC_PTE, LC_REQUESTS, LC_RUN, LC_SLOT, LC_TOKEN, LC_WAIT,
+    NOTE_HANDLED, NOTE_IPI, NOTE_MASK, NOTE_RESTS, NOTE_SLEEPS, NOTE_WAITS_GATE, SLOT_CALLS, SLOT_KICK, SLOT_RESCHED, SLOT_TAKEN,
+    access, at, call, choose, kthread, make_call, scene, tell)
+from minikvm.core.bits cimport ctz64
+from minikvm.core.entry cimport shadow_walk, vcpu_load, vcpu_put
+from minikvm.core.world cimport (
+    MK_ABI, MK_ACQ_REL, MK_ACQUIRE, MK_AND, MK_CMPXCHG, MK_FULL, MK_IPI_LOST, MK_OR, MK_PT_IPI_SEND, MK_RELAXED, MK_RELEASE,
+    MK_REQ_MASK, MK_SMP_MB, MK_XCHG, mk_atomic64, mk_ctx, mk_machine, mk_point, mk_vcpu)
+
+
+cdef int too_many_sends() except -1 nogil:
+    with gil:
+        raise RuntimeError("the scope is too large: more IPI sends in one execution than the 57 that a slot can tell apart")
+
+
+cdef int slot_rmw(kthread *k, int32_t pcpu, int op, int order, uint64_t operand, uint64_t expected, const char *name,
+                  uint64_t *old) except -1 nogil:
+    return access(k, EV_READ, EF_RMW, op, order, at(k.s, LC_SLOT, pcpu), operand, expected, name, old)
+
+
+# ---- the receiver's side ----
+
+cdef int handle_ipis(kthread *k, uint64_t bits) except -1 nogil:
+    """The handler: acknowledge each send that is waited for. On the thread that holds the pCPU."""
+    cdef uint64_t old = 0
+    cdef int send
+    if bits == 0:
+        return 0
+    if bits & SLOT_RESCHED:
+        k.c.need_resched = 1
+    tell(k, NOTE_HANDLED, k.c.pcpu, bits, 0)
+    bits >>= SLOT_CALLS
+    while bits:
+        send = ctz64(bits)
+        bits &= bits - 1
+        if send >= k.s.membarriers:
+            access(k, EV_FENCE, 0, MK_SMP_MB, MK_RELAXED, -1, 0, 0, b"membarrier", &old)
+        # csd_unlock()'s release. Pairs with the acquire of call_wait().
+        access(k, EV_READ, EF_RMW | EF_NORETURN, MK_OR, MK_RELEASE, at(k.s, LC_ACKS, send), (<uint64_t>1) << k.c.pcpu, 0, b"acknowledge", &old)
+    return 0
+
+
+cdef int service(kthread *k) except -1 nogil:
+    """IRQs are on: has something come? A relaxed look, no barrier; one that does not see an IPI yet leaves it in flight."""
+    cdef uint64_t seen = 0
+    access(k, EV_READ, 0, 0, MK_RELAXED, at(k.s, LC_SLOT, k.c.pcpu), 0, 0, b"pending IPIs", &seen)
+    if seen & ~<uint64_t>SLOT_TAKEN:
+        slot_rmw(k, k.c.pcpu, MK_AND, MK_ACQ_REL, SLOT_TAKEN, 0, b"take IPIs", &seen)
+        handle_ipis(k, seen & ~<uint64_t>SLOT_TAKEN)
+    return 0
+
+
+cdef int barrier_reached(kthread *k) except -1 nogil:
+    cdef scene *s = k.s
+    cdef uint64_t seen = 0, mine
+    if not s.uses_membarrier or k.actor != ACTOR_VCPU:
+        return 0
+    mine = ~(((<uint64_t>1) << (SLOT_CALLS + s.membarriers)) - 1)
+    access(k, EV_READ, 0, 0, MK_RELAXED, at(s, LC_SLOT, k.c.pcpu), 0, 0, b"pending membarriers", &seen)
+    if seen & mine:
+        slot_rmw(k, k.c.pcpu, MK_AND, MK_ACQ_REL, ~(seen & mine), 0, b"take membarriers", &seen)
+        handle_ipis(k, seen & mine)
+    return 0
+
+
+cdef int take_pcpu(kthread *k, int32_t pcpu) except -1 nogil:
+    """Load here: from now on IPIs wait for this thread. Where several want the pCPU, its run lock is waited for first."""
+    cdef uint64_t old = 0
+    cdef scene *s = k.s
+    if s.shared_slot[pcpu]:
+        slot_rmw(k, pcpu, OP_OR_IF, MK_ACQ_REL, SLOT_RESCHED, SLOT_TAKEN, b"ask for the pCPU", &old)
+        access(k, EV_READ, EF_RMW | EF_AWAIT | EF_MUST, OP_LOCK, MK_ACQUIRE, at(s, LC_RUN, pcpu), 0, 0, b"run lock", &old)
+    k.c.pcpu = pcpu
+    if k.actor == ACTOR_VCPU:
+        slot_rmw(k, pcpu, MK_OR, MK_ACQ_REL, SLOT_TAKEN, 0, b"load", &old)
+    return 0
+
+
+cdef int leave_pcpu(kthread *k) except -1 nogil:
+    """Put: what is pending is acknowledged, and what comes later finds nobody here."""
+    cdef uint64_t old = 0
+    cdef int32_t pcpu = k.c.pcpu
+    if k.actor == ACTOR_VCPU:
+        slot_rmw(k, pcpu, MK_XCHG, MK_ACQ_REL, 0, 0, b"put", &old)
+        handle_ipis(k, old & ~<uint64_t>SLOT_TAKEN)
+    k.c.need_resched = 0
+    if k.s.shared_slot[pcpu]:
+        access(k, EV_WRITE, 0, 0, MK_RELEASE, at(k.s, LC_RUN, pcpu), 0, 0, b"run unlock", &old)
+    k.c.pcpu = -1
+    return 0
+
+
+cdef int m_irq_disable(mk_ctx *c) except -1 nogil:
+    c.irqs_off += 1
+    return 0
+
+
+cdef int m_irq_enable(mk_ctx *c) except -1 nogil:
+    cdef kthread *k = <kthread *>c
+    c.irqs_off -= 1
+    if c.irqs_off == 0 and k.actor == ACTOR_VCPU:
+        service(k)
+    return 0
+
+
+cdef int m_work_pending(mk_ctx *c) except -1 nogil:
+    # An IPI that is pending with IRQs off is not looked at: the guest that is entered is forced out at once.
+    return c.need_resched
+
+
+cdef int m_enter_guest(mk_ctx *c, mk_vcpu *v) except -1 nogil:
+    cdef kthread *k = <kthread *>c
+    cdef uint64_t seen = 0
+    if k.s.leaves and choose(k, 2, False, b"the guest leaves on its own"):
+        return k.s.fastpath and choose(k, 2, False, b"fast-path exit")
+    tell(k, NOTE_RESTS, v.idx, 0, 0)
+    access(k, EV_READ, EF_AWAIT, AWAIT_ANY, MK_ACQUIRE, at(k.s, LC_SLOT, c.pcpu), ~<uint64_t>SLOT_TAKEN, 0, b"in the guest", &seen)
+    return 0
+
+
+# ---- the sender's side ----
+
+cdef int post(kthread *k, int32_t pcpu, uint64_t bit, int32_t acks) except -1 nogil:
+    """Mark a pCPU pending. With nobody loaded there it is acknowledged at once."""
+    cdef uint64_t old = 0
+    # Queueing the call is a fully ordered exchange (llist_add()); it pairs with the handler's taking of it.
+    slot_rmw(k, pcpu, OP_OR_IF, MK_FULL, bit, SLOT_TAKEN, b"send IPI", &old)
+    tell(k, NOTE_IPI, pcpu, old & SLOT_TAKEN, bit)
+    if old & SLOT_TAKEN and acks >= 0:
+        k.acks[k.nacks].location = acks
+        k.acks[k.nacks].pcpu = pcpu
+        k.nacks += 1
+    return 0
+
+
+cdef int m_call_many(mk_ctx *c, const uint64_t *mask, int wait) except -1 nogil:
+    cdef kthread *k = <kthread *>c
+    cdef scene *s = k.s
+    cdef uint64_t bit = SLOT_KICK
+    cdef int32_t acks = -1, p
+    cdef int verdict
+    tell(k, NOTE_MASK, 0, mask[0], wait)
+    if wait:
+        if k.sends >= k.max_sends:
+            too_many_sends()
+        acks = at(s, LC_ACKS, k.first_send + k.sends)
+        bit = (<uint64_t>1) << (SLOT_CALLS + k.first_send + k.sends)
+        k.sends += 1
+    for p in range(s.all_pcpus):
+        if not mask[p >> 6] >> (p & 63) & 1 or p == c.pcpu:
+            continue
+        c.point_pcpu = p
+        verdict = mk_point(c, MK_PT_IPI_SEND, NULL)
+        c.point_pcpu = -1
+        if verdict == MK_IPI_LOST:
+            tell(k, NOTE_IPI, p, 2, bit)
+            if wait:
+                k.acks[k.nacks].location = acks
+                k.acks[k.nacks].pcpu = p
+                k.nacks += 1
+            continue
+        post(k, p, bit, acks)
+    return 0
+
+
+cdef int m_call_wait(mk_ctx *c) except -1 nogil:
+    """Each acknowledgement in turn. A vCPU's own pCPU handles its IPIs meanwhile (IRQs are on): as with nobody loaded there."""
+    cdef kthread *k = <kthread *>c
+    cdef uint64_t old = 0
+    cdef int32_t i, pcpu
+    cdef bint aside = k.actor == ACTOR_VCPU and k.nacks > 0 and c.irqs_off == 0
+    if aside:
+        slot_rmw(k, c.pcpu, MK_XCHG, MK_ACQ_REL, 0, 0, b"wait with IRQs on", &old)
+        handle_ipis(k, old & ~<uint64_t>SLOT_TAKEN)
+    for i in range(k.nacks):
+        pcpu = k.acks[i].pcpu
+        access(k, EV_READ, EF_AWAIT | EF_MUST, AWAIT_ANY, MK_ACQUIRE, k.acks[i].location, (<uint64_t>1) << pcpu, 0, b"acknowledgement", &old)
+    k.nacks = 0
+    if aside:
+        slot_rmw(k, c.pcpu, MK_OR, MK_ACQ_REL, SLOT_TAKEN, 0, b"waited", &old)
+    return 0
+
+
+cdef int m_reschedule(mk_ctx *c, int32_t pcpu) except -1 nogil:
+    cdef kthread *k = <kthread *>c
+    cdef int verdict
+    c.point_pcpu = pcpu
+    verdict = mk_point(c, MK_PT_IPI_SEND, NULL)
+    c.point_pcpu = -1
+    if verdict == MK_IPI_LOST:
+        return tell(k, NOTE_IPI, pcpu, 2, SLOT_KICK)
+    return post(k, pcpu, SLOT_KICK, -1)
+
+
+cdef int m_membarrier(mk_ctx *c) except -1 nogil:
+    """A full barrier on every vCPU's thread between the call and its return, and on the caller."""
+    cdef kthread *k = <kthread *>c
+    cdef scene *s = k.s
+    cdef int32_t p, send = k.first_barrier + k.barriers
+    cdef uint64_t nothing = 0
+    if k.barriers >= k.max_sends:
+        too_many_sends()
+    k.barriers += 1
+    access(k, EV_FENCE, 0, MK_SMP_MB, MK_RELAXED, -1, 0, 0, b"membarrier", &nothing)
+    for p in range(s.npcpus):
+        if p != c.pcpu:
+            post(k, p, (<uint64_t>1) << (SLOT_CALLS + send), at(s, LC_ACKS, send))
+    m_call_wait(c)
+    return access(k, EV_FENCE, 0, MK_SMP_MB, MK_RELAXED, -1, 0, 0, b"membarrier", &nothing)
+
+
+# ---- scheduling ----
+
+cdef int32_t other_pcpu(kthread *k) noexcept nogil:
+    """Where a vCPU moves: to a pCPU that is nobody's home, if there is one."""
+    cdef scene *s = k.s
+    if s.npcpus > s.nvcpus:
+        return s.nvcpus if k.c.pcpu != s.nvcpus else k.home
+    return (k.c.pcpu + 1) % s.npcpus
+
+
+cdef int move_if_wanted(kthread *k, mk_vcpu *v) except -1 nogil:
+    """The host moves the vCPU, once, when the environment asks for it. Only where it may be descheduled."""
+    cdef uint64_t wanted = 0
+    cdef int32_t to
+    if not k.s.migrates or k.migrated:
+        return 0
+    access(k, EV_READ, 0, 0, MK_RELAXED, at(k.s, LC_MIGRATE, v.idx), 0, 0, b"the host moves it?", &wanted)
+    if not wanted:
+        return 0
+    k.migrated = 1
+    to = other_pcpu(k)
+    vcpu_put(&k.c, v)
+    leave_pcpu(k)
+    take_pcpu(k, to)
+    vcpu_load(&k.c, v)
+    if wanted == 2:
+        shadow_walk(&k.c, v)
+    return 0
+
+
+cdef int m_schedule(mk_ctx *c) except -1 nogil:
+    cdef kthread *k = <kthread *>c
+    cdef int32_t pcpu = c.pcpu
+    c.need_resched = 0
+    if k.actor == ACTOR_VCPU:
+        vcpu_put(c, c.vcpu)
+        leave_pcpu(k)
+        take_pcpu(k, pcpu)
+        return vcpu_load(c, c.vcpu)
+    if k.s.shared_slot[pcpu]:
+        leave_pcpu(k)
+        take_pcpu(k, pcpu)
+    return 0
+
+
+cdef int m_block(mk_ctx *c, mk_vcpu *v) except -1 nogil:
+    cdef kthread *k = <kthread *>c
+    cdef uint64_t seen = 0
+    cdef int32_t pcpu = c.pcpu
+    vcpu_put(c, v)
+    leave_pcpu(k)
+    tell(k, NOTE_SLEEPS, v.idx, 0, 0)
+    if k.s.naps and choose(k, 2, False, b"the timer fires"):
+        access(k, EV_READ, EF_RMW, MK_CMPXCHG, MK_FULL, at(k.s, LC_WAIT, v.idx), 0, 1, b"vcpu.wait", &seen)
+    else:
+        access(k, EV_READ, EF_AWAIT, AWAIT_EQ, MK_ACQUIRE, at(k.s, LC_WAIT, v.idx), 0, 0, b"asleep", &seen)
+    take_pcpu(k, pcpu)
+    return vcpu_load(c, v)
+
+
+cdef int await_change(kthread *k, mk_vcpu *v, uint64_t seen) except -1 nogil:
+    """An aborted entry that consumed nothing waits for a change of what aborted it; for ever, it is P5."""
+    cdef uint64_t now = 0
+    tell(k, NOTE_WAITS_GATE, v.idx, seen, 0)
+    return access(k, EV_READ, EF_AWAIT, AWAIT_NE, MK_RELAXED, at(k.s, LC_REQUESTS, v.idx), seen, 0, b"vcpu.requests", &now)
+
+
+cdef int m_await_requests(mk_ctx *c, mk_vcpu *v, uint64_t seen) except -1 nogil:
+    return await_change(<kthread *>c, v, seen)
+
+
+cdef int take_interrupt(kthread *k, int32_t number) except -1 nogil:
+    """An interrupt of the workload happens once, wherever it strikes first. 1 when it was this thread's."""
+    cdef uint64_t old = 0
+    access(k, EV_READ, EF_RMW, MK_XCHG, MK_RELAXED, at(k.s, LC_TOKEN, number), 1, 0, b"interrupt", &old)
+    if old:
+        return 0
+    k.c.irqs_off += 1
+    k.c.preempt_count += 1
+    make_call(k, number)
+    k.c.preempt_count -= 1
+    k.c.irqs_off -= 1
+    return 1
+
+
+cdef int interrupts_here(kthread *k) except -1 nogil:
+    cdef scene *s = k.s
+    cdef const call *q
+    cdef int32_t i
+    if k.in_irq or k.actor == ACTOR_IRQ or k.c.pcpu < 0:
+        return 0
+    for i in range(s.ncalls):
+        q = &s.calls[i]
+        if q.actor != ACTOR_IRQ or q.place != k.c.pcpu or k.interrupted >> i & 1:
+            continue
+        if choose(k, 2, False, b"an interrupt"):
+            k.interrupted |= (<uint64_t>1) << i
+            k.in_irq = 1
+            k.in_point = 0  # the call of an interrupt passes points of its own
+            take_interrupt(k, i)
+            k.in_point = 1
+            k.in_irq = 0
+    return 0
+
+
+cdef int preempted_here(kthread *k) except -1 nogil:
+    if k.actor == ACTOR_TASK and k.c.pcpu >= 0 and k.s.shared_slot[k.c.pcpu] and choose(k, 2, True, b"preempted"):
+        m_schedule(&k.c)
+    return 0
+
+
+# ---- guest work and the environment ----
+
+cdef int m_wake(mk_ctx *c, mk_vcpu *v) except -1 nogil:
+    return 0  # the sleeper awaits vcpu.wait itself
+
+
+cdef int m_walk(mk_ctx *c, mk_vcpu *v) except -1 nogil:
+    """Read each page table that may be freed, unless its entry is gone already."""
+    cdef kthread *k = <kthread *>c
+    cdef uint64_t gone = 0, page = 0
+    cdef int32_t i
+    for i in range(k.s.ncalls):
+        if k.s.calls[i].frees:
+            access(k, EV_READ, 0, 0, MK_RELAXED, at(k.s, LC_PTE, k.s.calls[i].initiator), 0, 0, b"page table entry", &gone)
+            if not gone:
+                access(k, EV_READ, 0, 0, MK_RELAXED, at(k.s, LC_PAGE, k.s.calls[i].initiator), 0, 0, b"page", &page)
+    return 0
+
+
+cdef int m_handle(mk_ctx *c, mk_vcpu *v, unsigned nr) except -1 nogil:
+    """The work of a request: read what it is about, of each initiator that makes such requests."""
+    cdef kthread *k = <kthread *>c
+    cdef uint64_t payload = 0, done = 0
+    cdef const call *q
+    cdef int32_t i
+    if not k.s.payload:
+        return 0
+    for i in range(k.s.ncalls):
+        q = &k.s.calls[i]
+        if (q.request & MK_REQ_MASK) == nr and q.targets >> v.idx & 1 and not done >> q.initiator & 1:
+            done |= (<uint64_t>1) << q.initiator
+            access(k, EV_READ, 0, 0, MK_RELAXED, at(k.s, LC_PAYLOAD, q.initiator), 0, 0, b"payload", &payload)
+    return 0
+
+
+cdef int m_lock_slow(mk_ctx *c, mk_atomic64 *lock) except -1 nogil:
+    return 0  # the checked world's lock() waits itself
+
+
+cdef int m_idle_guest(mk_ctx *c, mk_vcpu *v, uint64_t ns) except -1 nogil:
+    return m_enter_guest(c, v)
+
+
+cdef int m_migrate(mk_ctx *c, mk_vcpu *v, int walk) except -1 nogil:
+    cdef uint64_t nothing = 0
+    access(<kthread *>c, EV_WRITE, 0, 0, MK_RELAXED, at((<kthread *>c).s, LC_MIGRATE, v.idx), 2 if walk else 1, 0, b"the host moves it", &nothing)
+    return 1
+
+
+cdef int m_preempt(mk_ctx *c) except -1 nogil:
+    if (<kthread *>c).actor != ACTOR_VCPU:
+        return 0
+    c.need_resched = 1
+    if c.preempt_count == 0 and c.irqs_off == 0:
+        m_schedule(c)
+    return 1
+
+
+cdef int m_delay(mk_ctx *c, uint64_t ns) except -1 nogil:
+    return 0  # every interleaving is explored anyway
+
+
+cdef int m_spurious_ipi(mk_ctx *c, int32_t pcpu) except -1 nogil:
+    cdef kthread *k = <kthread *>c
+    if pcpu < 0:
+        pcpu = choose(k, k.s.npcpus, False, b"which pCPU")
+    if pcpu == c.pcpu:
+        return 0
+    return 1 if post(k, pcpu, SLOT_KICK, -1) == 0 else 0
+
+
+cdef int m_spurious_wakeup(mk_ctx *c, mk_vcpu *v) except -1 nogil:
+    cdef kthread *k = <kthread *>c
+    cdef uint64_t old = 0
+    if v == NULL:
+        v = &k.s.vm.vcpus[choose(k, k.s.nvcpus, False, b"which sleeper")]
+    access(k, EV_READ, EF_RMW, MK_CMPXCHG, MK_FULL, at(k.s, LC_WAIT, v.idx), 0, 1, b"vcpu.wait", &old)
+    return old != 0
+
+
+cdef mk_machine checked_machine
+checked_machine.abi = MK_ABI
+checked_machine.size = sizeof(mk_machine)
+checked_machine.call_many = m_call_many
+checked_machine.call_wait = m_call_wait
+checked_machine.reschedule = m_reschedule
+checked_machine.irq_disable = m_irq_disable
+checked_machine.irq_enable = m_irq_enable
+checked_machine.schedule = m_schedule
+checked_machine.work_pending = m_work_pending
+checked_machine.enter_guest = m_enter_guest
+checked_machine.block = m_block
+checked_machine.wake = m_wake
+checked_machine.walk = m_walk
+checked_machine.handle = m_handle
+checked_machine.await_requests = m_await_requests
+checked_machine.membarrier = m_membarrier
+checked_machine.lock_slow = m_lock_slow
+checked_machine.idle_guest = m_idle_guest
+checked_machine.migrate = m_migrate
+checked_machine.preempt = m_preempt
+checked_machine.delay = m_delay
+checked_machine.spurious_ipi = m_spurious_ipi
+checked_machine.spurious_wakeup = m_spurious_wakeup

@@ -1,0 +1,165 @@
+"""What of a configuration is checked: the file's VM cut down to a few vCPUs, entries and calls."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from minikvm.config import resolve_targets
+from minikvm.config.assembly import registry_of, request_of
+from minikvm.config.loader import error_at
+from minikvm.core.requests import KVM_REQUEST_NO_ACTION, KVM_REQUEST_NO_WAKEUP, KVM_REQUEST_WAIT, RequestRegistry
+from minikvm.properties import PROPERTIES
+
+if TYPE_CHECKING:
+    from minikvm.config.model import VMConfig
+    from minikvm.config.workload import Initiator, WorkloadLine
+    from minikvm.plugins import Manager
+
+MAX_THREADS = 32
+MAX_CALLS = 32
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call that an initiator makes."""
+
+    request: int
+    name: str
+    targets: frozenset[int]
+    pick: int
+    initiator: int
+    waits: bool
+    gate: bool
+    frees: bool
+    all: bool
+
+    def text(self) -> str:
+        """For people: "TLB_FLUSH of 0,1, wait"."""
+        who = f"{self.pick} of " if self.pick else "of "
+        return f"{self.name} {who}{','.join(map(str, sorted(self.targets)))}{', wait' if self.waits else ''}"
+
+
+@dataclass(frozen=True)
+class Actor:
+    """A thread of the scene. ``kind``: vcpu, task or irq; ``place``: its vCPU, or its pCPU; ``calls``: indexes into the scope's."""
+
+    kind: str
+    place: int
+    name: str
+    home: int
+    calls: tuple[int, ...]
+
+
+@dataclass
+class Scope:
+    """The scene that is explored."""
+
+    vcpus: int
+    pcpus: int
+    all_pcpus: int
+    entries: int
+    faults: int
+    actors: list[Actor]
+    calls: list[Call]
+    leaves: bool
+    fastpath: bool
+    halts: int
+    naps: bool
+    walks: int
+    properties: tuple[str, ...]
+    models: tuple[str, ...]
+    shared: frozenset[int]
+    registry: RequestRegistry
+    injectors: list[str]
+    wake_mask: int
+    membarrier: bool = False
+    notes: list[str] = field(default_factory=list)
+
+    def as_dict(self) -> dict[str, Any]:
+        """For the verdict and the schedule file."""
+        return {
+            "vcpus": self.vcpus, "pcpus": self.pcpus, "entries": self.entries, "faults": self.faults,
+            "calls": max((len(a.calls) for a in self.actors), default=0),
+            "initiators": [f"{a.name}: {'; '.join(self.calls[i].text() for i in a.calls)}" for a in self.actors if a.calls],
+        }  # fmt: skip
+
+
+def choices(ratio: float) -> int:
+    """A probability as a bound of what is explored: 0 never, 1 always, 2 either."""
+    return 0 if ratio == 0 else 1 if ratio == 1 else 2
+
+
+def initiators_of(line: WorkloadLine) -> list[Initiator]:
+    """The initiators that the line names; its ``initiators: n`` count is a matter of load, and one stands for them."""
+    return list(line.sources)
+
+
+def lines_of(config: VMConfig, registry: RequestRegistry, vcpus: int) -> list[tuple[WorkloadLine, Initiator, dict[str, Any]]]:
+    """What each initiator of each line does, with its targets cut down to the vCPUs that there are."""
+    found = []
+    for line in config.workload:
+        request = request_of(line, registry)
+        targets = resolve_targets(line, config.vm.vcpus)
+        inside = frozenset(i % vcpus for i in targets.candidates)
+        pick = 0 if targets.pick is None or targets.pick >= len(inside) else targets.pick
+        waits = bool(request.flags & KVM_REQUEST_WAIT)
+        frees = waits and config.guest.walk_ratio > 0
+        what = {
+            "request": request.value, "name": line.request.removeprefix("KVM_REQ_"), "targets": inside, "pick": pick, "waits": waits,
+            "gate": request.gate, "frees": frees, "all": line.targets == "all",
+        }  # fmt: skip
+        found += [(line, source, what) for source in initiators_of(line)]
+    return found
+
+
+def scope_of(config: VMConfig, manager: Manager) -> Scope:
+    """The scope of a configuration's ``check:`` part. ConfigError for one that is too large to be a scene."""
+    check, guest = config.check, config.guest
+    registry = registry_of(config, manager)
+    vcpus = min(check.vcpus, config.vm.vcpus)
+    pcpus = check.pcpus
+    calls: list[Call] = []
+    own: dict[int, list[int]] = {}
+    others: list[tuple[str, int, list[int]]] = []
+    wake_mask = 0
+    shared: set[int] = set()
+    own_pcpu = pcpus
+    tasks = getattr(check, "tasks", "own")
+    count = getattr(check, "calls", 1)
+    for number, (line, source, what) in enumerate(lines_of(config, registry, vcpus)):
+        n = min(count, line.count if line.count is not None else count)
+        mine = list(range(len(calls), len(calls) + n))
+        calls += [Call(initiator=number, **what) for _ in mine]
+        if not what["request"] & KVM_REQUEST_NO_WAKEUP:
+            wake_mask |= 0 if what["request"] & KVM_REQUEST_NO_ACTION else 1 << (what["request"] & 0xFF)
+        if source.kind == "vcpu":
+            own.setdefault(source.index % vcpus, []).extend(mine)
+        elif source.kind == "irq":
+            others.append(("irq", source.index % pcpus, mine))
+        elif tasks == "shared":
+            others.append(("task", source.index % pcpus, mine))
+        else:
+            others.append(("task", own_pcpu, mine))
+            own_pcpu += 1
+    homes = [v % pcpus for v in range(vcpus)]
+    holders: dict[int, int] = {}
+    for home in [*homes, *(place for kind, place, _ in others if kind == "task")]:
+        holders[home] = holders.get(home, 0) + 1
+    shared |= {p for p, n in holders.items() if n > 1}
+    migrates = any(i.name == "stale-cpu" for i in config.injectors)
+    if migrates and (pcpus <= vcpus or check.faults > 1):
+        shared |= set(range(min(vcpus, pcpus - 1), pcpus)) if pcpus > vcpus else set(range(pcpus))
+    actors = [Actor("vcpu", v, f"vCPU {v}", homes[v], tuple(own.get(v, ()))) for v in range(vcpus)]
+    for kind, place, mine in others:
+        actors.append(Actor(kind, place, f"{'task' if kind == 'task' else 'interrupt'} on pCPU {place}", place, tuple(mine)))
+    if len(actors) > MAX_THREADS or len(calls) > MAX_CALLS:
+        raise error_at(config, ("check",), f"at most {MAX_THREADS} threads and {MAX_CALLS} calls; these are {len(actors)} and {len(calls)}")
+    return Scope(
+        vcpus=vcpus, pcpus=pcpus, all_pcpus=own_pcpu, entries=check.entries, faults=check.faults, actors=actors, calls=calls,
+        leaves=not math.isinf(guest.enter_us), fastpath=guest.fastpath_ratio > 0, halts=choices(guest.halt_ratio),
+        naps=not math.isinf(guest.halt_us), walks=choices(guest.walk_ratio),
+        properties=tuple(check.properties) or tuple(PROPERTIES), models=tuple(check.models), shared=frozenset(shared),
+        registry=registry, injectors=[i.name for i in config.injectors], wake_mask=wake_mask,
+    )  # fmt: skip
