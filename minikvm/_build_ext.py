@@ -62,7 +62,7 @@ class sdist(_sdist):
     """setuptools' sdist with configs/: minikvm/config/shipped links there, and setuptools visits a folder under one of its names only."""
 
     def make_distribution(self) -> None:
-        self.filelist.extend(sorted(str(path) for path in Path("configs").glob("*") if path.is_file()))
+        self.filelist.extend(sorted(str(path) for path in Path("configs").rglob("*") if path.is_file()))
         super().make_distribution()
 
 

@@ -201,6 +201,14 @@ class Check(Section):
     vcpus: Annotated[int, Field(ge=1, le=64, description="vCPUs.", examples=[2])] = 2
     pcpus: Annotated[int, Field(ge=1, le=64, description="pCPUs.", examples=[2])] = 2
     entries: Annotated[int, Field(ge=1, le=64, description="Guest entries of each vCPU.", examples=[2])] = 2
+    calls: Annotated[int, Field(ge=1, le=64, description="Calls of each initiator, at most its line's count.", examples=[1])] = 1
+    tasks: Annotated[
+        Literal["own", "shared"],
+        Field(
+            description="own: a pCPU for each task, beyond the vCPUs'; shared: the pCPUs that the lines name, vCPUs on them or not.",
+            examples=["shared"],
+        ),
+    ] = "own"
     faults: Annotated[int, Field(ge=0, le=64, description="Injected faults in one execution.", examples=[1])] = 1
     models: Annotated[
         Many[PluginName],

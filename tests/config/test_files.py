@@ -29,7 +29,9 @@ def in_empty_folder(tmp_path, monkeypatch):
 def test_a_missing_file_lists_the_shipped_ones(failing_load):
     assert failing_load("nothing-like-it.yaml") == (
         "nothing-like-it.yaml: no such file, expected a YAML file or the name of a shipped configuration: "
-        "big, chaos, halt-wakeup, hyperv-flush, ioapic-scan, masterclock, overcommit, quickstart or shadow-walk"
+        "big, chaos, halt-wakeup, hyperv-flush, ioapic-scan, masterclock, overcommit, quickstart, "
+        "seed-nowait, seed-nowait-1vcpu-2entries, seed-nowait-walk, seed-nowait-walk-1vcpu-2entries, "
+        "seed-wait, seed-wait-1vcpu-2entries, seed-wait-walk, seed-wait-walk-1vcpu-2entries or shadow-walk"
     )
 
 

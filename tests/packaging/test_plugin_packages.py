@@ -10,6 +10,7 @@ SHIPPED = {
     "minikvm-near-first": ("strategy", "near-first"),
     "minikvm-pipe": ("backend", "pipe"),
     "minikvm-irq-storm": ("injector", "irq-storm"),
+    "minikvm-known-bugs": ("strategy", "m01"),
 }
 KINDS = ["strategy", "backend", "injector", "loop"]
 
