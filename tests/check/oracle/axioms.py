@@ -9,7 +9,7 @@ from __future__ import annotations
 from .relations import Rel, acyclic, empty, irreflexive
 from .statements import INIT, RMWS
 
-LIVES = ("SPAWN", "JOIN")  # order everything before and after, in both threads
+LIVES = ("SPAWN", "JOIN")
 SC_FENCES = ("mb", "sc", "before_atomic", "after_atomic")
 
 
@@ -119,6 +119,7 @@ def tso(graph):
     x = Execution(graph)
     if not coherent(x):
         return False
+    # A thread's start and a join drain the buffer, as the system calls they are.
     ppo = (x.M @ x.po @ x.M) - (x.W @ x.po @ x.R)
     locked = x["RMW", "W:sc"]  # RMWs that fail, too: they drain the buffer although they write nothing; a seq_cst store is an xchg
     implied = (x.W @ x.po @ (locked & x.R)) | ((locked & x.W) @ x.po @ x.R)
@@ -163,7 +164,8 @@ def lkmm(graph):
     wmb = x.W @ x.fencerel("wmb") @ x.W
     rmw = x["RMW"] - x["LKR"]
     unlock_lock = po @ x["UL"] @ (po | x.rf) @ (x["LKR"] & x.R) @ po
-    mb = m @ (x.fencerel("mb", "sc", *LIVES)
+    lives = x.po & x.ext  # from before a thread's start to the thread, from the thread to after its join: minikvm's own
+    mb = m @ (x.fencerel("mb", "sc") | lives
               | (x.fencerel("before_atomic") @ rmw @ po.optional())
               | (po.optional() @ rmw @ x.fencerel("after_atomic"))) @ m
     strong_fence = mb
