@@ -74,6 +74,21 @@ cdef bint ordered(judging *j, int32_t a, int32_t b) except -1 nogil:
     return happens_before(&j.clocks, j.g, a, b)
 
 
+cdef bint ordered_after(judging *j, int32_t a, int32_t b) except -1 nogil:
+    """Does *a* happen before what comes after *b* in its thread? A fully ordered RMW has a fence behind it."""
+    cdef const event *e = &j.g.ev[b]
+    cdef int32_t i
+    if ordered(j, a, b):
+        return True
+    if j.rf_orders:
+        return False
+    for i in range(j.clocks.nfences):
+        if (j.clocks.fence[i].thread == e.thread and j.clocks.fence[i].place == 3 * <uint32_t>e.index + 2
+                and j.clocks.fence_before[<size_t>i * j.clocks.stride + j.g.ev[a].thread] > 3 * <uint32_t>j.g.ev[a].index + 1):
+            return True
+    return False
+
+
 cdef inline int32_t loc_of(const scene *s, int location_class, int32_t index) noexcept nogil:
     return s.base[location_class] + index
 
@@ -224,7 +239,7 @@ cdef bint saw_end(judging *j, const made_call *c, const stay *e) except -1 nogil
         x = &j.g.ev[th.ev[i]]
         if x.kind & EV_READ and x.loc == loc_of(j.s, LC_MODE, e.vcpu) and rank_of(j.g, x.rf) >= j.g.ev[e.ended].rank:
             return True
-    return c.end > c.begin and ordered(j, e.ended, th.ev[c.end - 1])
+    return c.end > c.begin and ordered_after(j, e.ended, th.ev[c.end - 1])
 
 
 cdef int judge_wait(judging *j, const made_call *c) except -1 nogil:
