@@ -6,6 +6,8 @@ from minikvm.check.graph cimport mk_graph
 cdef enum model_flag:
     # When reading a write (or placing one before another in coherence) is inconsistent, so is every older choice: the explorer stops there.
     MODEL_MONOTONE = 1
+    # Reading from a write orders all that came before it: what is not so ordered is not ordered at all (else: C11's happens-before).
+    MODEL_RF_ORDERS = 2
 
 cdef struct mk_model:
     uint32_t abi

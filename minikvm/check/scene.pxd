@@ -29,7 +29,7 @@ cdef enum slot_bit:
     SLOT_RESCHED = 4  # somebody wants the pCPU
     SLOT_CALLS = 3    # from this bit on: sends that are waited for; first those of IPIs, from scene.membarriers on those of membarrier()
     MAX_SENDS = 60
-    MAX_OTHER = 64
+    MAX_OTHER = 16
     MAX_WALKERS = 64
 
 cdef enum check_note:     # beyond enum mk_event
@@ -72,7 +72,7 @@ cdef struct scene:
     int32_t base[16]      # of each class in the graph's locations
     int32_t count[16]
     int32_t nlocs
-    const void *other[64]  # addresses of LC_OTHER
+    const void *other[16]  # addresses of LC_OTHER
     int32_t nother
     mk_injector **injectors
     int32_t ninjectors
@@ -86,6 +86,8 @@ cdef struct scene:
     uint8_t walks
     uint8_t migrates
     uint8_t payload       # P6 is judged
+    uint32_t judged       # properties, a bit each
+    int32_t sends_each    # how many sends a thread may make in one execution
     uint8_t uses_membarrier
     int32_t membarriers   # the first send that is one
     kthread *threads

@@ -29,7 +29,7 @@ cdef int32_t other_location(scene *s, const void *addr) except -1 nogil:
         if s.other[i] == addr:
             return at(s, LC_OTHER, i)
     if s.nother == MAX_OTHER:
-        too_many(b"more than 64 words of the plugins' own are shared")
+        too_many(b"more than 16 words of the plugins' own are shared")
     s.other[s.nother] = addr
     s.nother += 1
     return at(s, LC_OTHER, s.nother - 1)

@@ -74,6 +74,7 @@ class Scope:
     registry: RequestRegistry
     injectors: list[str]
     wake_mask: int
+    membarrier: bool = False
     notes: list[str] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:

@@ -256,13 +256,13 @@ def to_json(report: dict[str, Any] | Report, indent: int | None = 2) -> str:
 
 def report_schema() -> dict[str, Any]:
     """The JSON schema (draft 2020-12) of the report."""
-    schema = _plain(Report.model_json_schema(by_alias=True, mode="serialization"))
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "$id": SCHEMA,
-        **schema,
-        "title": f"Report of a minikvm run ({SCHEMA})",
-    }
+    return json_schema(Report, SCHEMA, "Report of a minikvm run")
+
+
+def json_schema(model: type[BaseModel], id: str, title: str) -> dict[str, Any]:
+    """The JSON schema (draft 2020-12) of what *model* writes; *id* is the name and version of the format."""
+    schema = _plain(model.model_json_schema(by_alias=True, mode="serialization"))
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": id, **schema, "title": f"{title} ({id})"}
 
 
 def _plain(schema: Any) -> Any:

@@ -1,4 +1,4 @@
-"""The progress bar of a run: on stderr, and only when stderr is a terminal."""
+"""The progress bars: on stderr, and only when stderr is a terminal. The one of a run is here."""
 
 from __future__ import annotations
 
@@ -28,17 +28,14 @@ class ProgressUpdate(TypedDict):
     phase: str
 
 
-class RunProgress:
-    """A context manager around a run: ``with RunProgress() as progress: ... progress.update(...)``.
+class Bar:
+    """A bar with a text on either side, on a terminal; nothing at all elsewhere, or on one that cannot move its cursor.
 
-    Writes nothing at all when *stream* (stderr when None) is no terminal, or one that cannot move its cursor. It starts no thread:
-    the bar moves when ``update`` is called, at most ten times a second, and is taken away at the end so that the report starts on a
-    clean line.
-
-    Thread-safety: call it from one thread.
+    It starts no thread: it moves when ``draw`` is called, at most ten times a second, and is taken away at the end so that what
+    follows starts on a clean line.
     """
 
-    def __init__(self, stream: TextIO | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, stream: TextIO | None, clock: Callable[[], float]) -> None:
         target = sys.stderr if stream is None else stream
         self._clock = clock
         self._shown_at: float | None = None
@@ -53,10 +50,48 @@ class RunProgress:
                 console=console, auto_refresh=False, transient=True, redirect_stdout=False, redirect_stderr=False,
             )
 
-    def __enter__(self) -> RunProgress:
+    def open(self) -> None:
+        """Show the empty bar."""
         if self._progress is not None:
             self._progress.start()
             self._task = self._progress.add_task("", total=None, done="")
+
+    def due(self) -> bool:
+        """Is there something to draw on, and was nothing drawn in the last tenth of a second?"""
+        if self._progress is None or self._task is None:
+            return False
+        now = self._clock()
+        if self._shown_at is not None and now - self._shown_at < REFRESH_S:
+            return False
+        self._shown_at = now
+        return True
+
+    def draw(self, before: str, after: str, total: float | None, completed: float) -> None:
+        """Move the bar to *completed* of *total* (None: it has no end), the texts *before* and *after* it. Call it when ``due``."""
+        if self._progress is not None and self._task is not None:
+            shown = printable(before, self._progress.console)
+            self._progress.update(self._task, description=shown, total=total, completed=completed, done=after, refresh=True)
+
+    def close(self) -> None:
+        """Take the bar away and give the cursor back; harmless when it is already gone."""
+        if self._progress is not None:
+            self._progress.stop()
+            self._progress = None
+
+
+class RunProgress:
+    """A context manager around a run: ``with RunProgress() as progress: ... progress.update(...)``.
+
+    Writes nothing at all when *stream* (stderr when None) is no terminal.
+
+    Thread-safety: call it from one thread.
+    """
+
+    def __init__(self, stream: TextIO | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+        self._bar = Bar(stream, clock)
+
+    def __enter__(self) -> RunProgress:
+        self._bar.open()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -64,23 +99,13 @@ class RunProgress:
 
     def update(self, state: ProgressUpdate) -> None:
         """Show *state*; returns at once when there is nothing to show or the bar moved less than a tenth of a second ago."""
-        if self._progress is None or self._task is None:
-            return
-        now = self._clock()
-        if self._shown_at is not None and now - self._shown_at < REFRESH_S:
-            return
-        self._shown_at = now
-        total, completed = _fraction(state)
-        self._progress.update(
-            self._task, description=printable(state["phase"], self._progress.console), total=total, completed=completed,
-            done=describe(state), refresh=True,
-        )
+        if self._bar.due():
+            total, completed = _fraction(state)
+            self._bar.draw(state["phase"], describe(state), total, completed)
 
     def close(self) -> None:
         """Take the bar away and give the cursor back; harmless when it is already gone."""
-        if self._progress is not None:
-            self._progress.stop()
-            self._progress = None
+        self._bar.close()
 
 
 def describe(state: ProgressUpdate) -> str:

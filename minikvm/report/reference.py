@@ -1,41 +1,69 @@
-"""Writes what is generated from the model: schema-1.json beside this file and the tables in docs/report.md.
+"""Writes what is generated from the models: the schemas beside this file and the tables in docs/report.md and docs/check-report.md.
 
-Run ``python -m minikvm.report.reference docs/report.md`` after a change of the model; tests hold both equal to the model.
+Run ``python -m minikvm.report.reference docs`` after a change of a model; tests hold all of them equal to the models.
 """
 
 from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from minikvm.report.checkverdict import verdict_schema
+from minikvm.report.counterexample import schedule_schema
 from minikvm.report.model import report_schema
 
-SCHEMA_FILE = Path(__file__).with_name("schema-1.json")
-BEGIN = "<!-- generated from minikvm/report/model.py: begin -->"
+HERE = Path(__file__).parent
 END = "<!-- generated: end -->"
 
 
-def schema_text() -> str:
-    """The text of schema-1.json."""
-    return json.dumps(report_schema(), indent=1, ensure_ascii=False) + "\n"
+@dataclass(frozen=True)
+class Format:
+    """A JSON format: the name of its outermost part, its model's file, its shipped schema, the page that documents it."""
+
+    name: str
+    source: str
+    schema: Callable[[], dict[str, Any]]
+    file: str
+    page: str
+
+    @property
+    def begin(self) -> str:
+        """The line before its generated part."""
+        return f"<!-- generated from minikvm/report/{self.source}: begin -->"
+
+    @property
+    def path(self) -> Path:
+        """Its shipped schema."""
+        return HERE / self.file
+
+    def text(self) -> str:
+        """The text of the shipped schema."""
+        return json.dumps(self.schema(), indent=1, ensure_ascii=False) + "\n"
+
+    def markdown(self) -> str:
+        """The generated part of its page: a table for each part of the format, the outermost first."""
+        schema = self.schema()
+        parts: dict[str, Any] = {self.name: schema, **schema["$defs"]}
+        return "\n".join(_section(name, part) for name, part in parts.items())
 
 
-def reference_markdown() -> str:
-    """The generated part of docs/report.md: a table for each part of the report, the report itself first."""
-    schema = report_schema()
-    parts: dict[str, Any] = {"Report": schema, **schema["$defs"]}
-    return "\n".join(_section(name, part) for name, part in parts.items())
+REPORT = Format("Report", "model.py", report_schema, "schema-1.json", "report.md")
+VERDICT = Format("Verdict", "checkverdict.py", verdict_schema, "schema-check-1.json", "check-report.md")
+SCHEDULE = Format("Schedule", "counterexample.py", schedule_schema, "schema-schedule-1.json", "check-report.md")
+FORMATS = (REPORT, VERDICT, SCHEDULE)
 
 
-def replace_generated(text: str) -> str:
-    """*text* of docs/report.md with its generated part made new; ValueError when its markers are missing."""
-    if text.count(BEGIN) != 1 or text.count(END) != 1:
-        raise ValueError(f"expected the lines {BEGIN!r} and {END!r}, once each")
-    head, rest = text.split(BEGIN)
-    _, tail = rest.split(END)
-    return f"{head}{BEGIN}\n{reference_markdown()}{END}{tail}"
+def replace_generated(text: str, format: Format = REPORT) -> str:
+    """*text* of a page with the generated part of *format* made new; ValueError when its markers are missing."""
+    if text.count(format.begin) != 1 or END not in text.split(format.begin)[1]:
+        raise ValueError(f"expected the lines {format.begin!r}, once, and then {END!r}")
+    head, rest = text.split(format.begin)
+    _, tail = rest.split(END, 1)
+    return f"{head}{format.begin}\n{format.markdown()}{END}{tail}"
 
 
 def _section(name: str, part: dict[str, Any]) -> str:
@@ -63,11 +91,12 @@ def _type(spec: dict[str, Any]) -> str:
 
 
 def main(arguments: list[str]) -> int:
-    """Write schema-1.json, and the generated part of each file in *arguments*."""
-    SCHEMA_FILE.write_text(schema_text(), encoding="utf-8")
-    for argument in arguments:
-        path = Path(argument)
-        path.write_text(replace_generated(path.read_text(encoding="utf-8")), encoding="utf-8")
+    """Write the schemas, and the generated parts of the pages in the folder that *arguments* names."""
+    for format in FORMATS:
+        format.path.write_text(format.text(), encoding="utf-8")
+        for folder in arguments:
+            path = Path(folder) / format.page
+            path.write_text(replace_generated(path.read_text(encoding="utf-8"), format), encoding="utf-8")
     return 0
 
 

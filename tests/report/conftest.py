@@ -1,17 +1,20 @@
-"""Reports to render: built by hand, with numbers that are told apart in the output. They are no measurements."""
+"""Reports, verdicts and schedules to show: made by hand, with numbers that are told apart in the output. They are no measurements."""
 
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from rich.console import Console
 
-from minikvm.report import render
+from minikvm.report import Schedule, print_counterexample, print_verdict, read_schedule, render, schedule_of
 
 Json = dict[str, Any]
+SAMPLES = Path(__file__).parent / "samples"
 PROPERTY_NAMES = ("seen", "wait", "awake", "walk", "progress", "payload", "deadlock", "targets", "economy", "race")
 
 
@@ -143,6 +146,94 @@ def printed() -> Callable[..., str]:
         raw = io.BytesIO()
         stream = io.TextIOWrapper(raw, encoding=encoding)
         render(report, Console(file=stream, width=width), verbose=verbose)
+        stream.flush()
+        return raw.getvalue().decode(encoding)
+
+    return run
+
+
+@pytest.fixture
+def sc() -> Schedule:
+    """v1-bitmap breaks P1 by interleaving alone: 18 steps of a vCPU, a task and an empty pCPU."""
+    return read_schedule(SAMPLES / "v1-bitmap-sc-P1.json")
+
+
+@pytest.fixture
+def tso() -> Schedule:
+    """A loop without its entry barrier breaks P1: the store of the mode waits in the store buffer from step 2 to step 9."""
+    return read_schedule(SAMPLES / "no-entry-barrier-tso-P1.json")
+
+
+@pytest.fixture
+def lkmm() -> Schedule:
+    """linear breaks P1: step 11 reads an old vcpu.cpu, and does not see step 4."""
+    return read_schedule(SAMPLES / "linear-lkmm-P1.json")
+
+
+@pytest.fixture(params=["sc", "tso", "lkmm"])
+def any_schedule(request: pytest.FixtureRequest) -> Schedule:
+    """Each of the three."""
+    found: Schedule = request.getfixturevalue(request.param)
+    return found
+
+
+@pytest.fixture
+def long_schedule(sc: Schedule) -> Schedule:
+    """200 steps of six threads, with the 151st marked."""
+    data = sc.model_dump(mode="json")
+    names = {0: "vCPU 0", 1: "vCPU 1", 2: "task on pCPU 2", 3: "pCPU 0", 4: "vCPU 2", 5: "task on pCPU 3"}
+    others = {0: [0, 1, 0, 4], 2: [2, 2, 5, 2], 3: [3, 3, 3, 3]}
+    rows = []
+    for at in range(200):
+        turn, first = at // 17, at - at % 17
+        row = dict(data["rows"][at % 17])
+        row |= {"step": at + 1, "thread": others[row["thread"]][turn % 4], "marked": at == 150}
+        row["reads_from"] = row["reads_from"] and first + row["reads_from"]
+        rows.append(row)
+    threads = [{"id": id, "name": name, "kind": "vcpu" if name.startswith("vCPU") else "initiator"} for id, name in names.items()]
+    return schedule_of(data | {"rows": rows, "threads": threads})
+
+
+@pytest.fixture
+def hostile(sc: Schedule) -> Schedule:
+    """Every text of the schedule tries to be something else."""
+    attack = "\x1b]0;owned\x07\"'><img src=x onerror='window.owned=1'><script>window.owned=1</script></text></svg>&amp;[red]\ud800"
+    data = sc.model_dump(mode="json") | dict.fromkeys(("minikvm", "file", "strategy", "loop", "model", "sentence", "config"), attack)
+    data["injectors"] = [attack]
+    data["threads"] = [thread | {"name": attack} for thread in data["threads"]]
+    data["rows"] = [row | {"text": attack, "place": attack, "remark": attack} for row in data["rows"]]
+    return schedule_of(data)
+
+
+@pytest.fixture
+def verdict() -> Json:
+    """upstream holds, v1-bitmap is violated, linear has benign races; one cell is not exhausted."""
+    found: Json = json.loads((SAMPLES / "verdict.json").read_text(encoding="utf-8"))
+    return found
+
+
+@pytest.fixture
+def drawn() -> Callable[..., str]:
+    """``drawn(schedule, width=80, encoding="utf-8")``: its drawing without colours, as a pipe gets it."""
+
+    def run(schedule: Schedule | Json, width: int = 80, encoding: str = "utf-8", **extra: Any) -> str:
+        raw = io.BytesIO()
+        stream = io.TextIOWrapper(raw, encoding=encoding)
+        print_counterexample(Console(file=stream, width=width), schedule, **extra)
+        stream.flush()
+        return raw.getvalue().decode(encoding)
+
+    return run
+
+
+@pytest.fixture
+def told() -> Callable[..., str]:
+    """``told(verdict, width=80, encoding="utf-8")``: its text without colours, as a pipe gets it."""
+
+    def run(verdict: Json, width: int = 80, encoding: str = "utf-8") -> str:
+        raw = io.BytesIO()
+        stream = io.TextIOWrapper(raw, encoding=encoding)
+        print_verdict(Console(file=stream, width=width), verdict)
         stream.flush()
         return raw.getvalue().decode(encoding)
 

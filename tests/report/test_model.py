@@ -11,24 +11,28 @@ from pydantic import ValidationError
 
 from minikvm.report import Report, report_schema, to_json
 from minikvm.report.model import Economy, PropertyRow
-from minikvm.report.reference import BEGIN, END, SCHEMA_FILE, reference_markdown, replace_generated, schema_text
+from minikvm.report.reference import END, FORMATS, REPORT, Format, replace_generated
 
 Json = dict[str, Any]
-DOCS = Path(__file__).resolve().parents[2] / "docs" / "report.md"
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+AGAIN = "run: python -m minikvm.report.reference docs"
+each_format = pytest.mark.parametrize("format", FORMATS, ids=lambda format: format.name)
 
 
 def parts(schema: Json) -> dict[str, Json]:
     return {"Report": schema, **schema["$defs"]}
 
 
-def test_every_field_of_the_schema_is_described() -> None:
-    bare = [f"{name}.{field}" for name, part in parts(report_schema()).items() for field, spec in part["properties"].items()
+@each_format
+def test_every_field_of_the_schema_is_described(format: Format) -> None:
+    bare = [f"{name}.{field}" for name, part in parts(format.schema()).items() for field, spec in part["properties"].items()
             if len(spec.get("description", "")) < 8]
     assert bare == []
 
 
-def test_every_part_of_the_schema_is_described() -> None:
-    assert [name for name, part in parts(report_schema()).items() if not part.get("description")] == []
+@each_format
+def test_every_part_of_the_schema_is_described(format: Format) -> None:
+    assert [name for name, part in parts(format.schema()).items() if not part.get("description")] == []
 
 
 def test_nanosecond_fields_say_their_unit() -> None:
@@ -42,33 +46,37 @@ def test_fields_in_seconds_say_their_unit() -> None:
     assert silent == []
 
 
-def test_every_field_of_a_report_is_required_of_its_writer() -> None:
-    optional = {name: sorted(set(part["properties"]) - set(part.get("required", []))) for name, part in parts(report_schema()).items()}
+@each_format
+def test_every_field_is_required_of_its_writer(format: Format) -> None:
+    optional = {name: sorted(set(part["properties"]) - set(part.get("required", []))) for name, part in parts(format.schema()).items()}
     assert {name: fields for name, fields in optional.items() if fields} == {}
 
 
-def test_the_shipped_schema_is_the_one_of_the_model() -> None:
-    shipped = json.loads(SCHEMA_FILE.read_text(encoding="utf-8"))
-    assert shipped == json.loads(schema_text()), "run: python -m minikvm.report.reference docs/report.md"
+@each_format
+def test_the_shipped_schema_is_the_one_of_the_model(format: Format) -> None:
+    shipped = json.loads(format.path.read_text(encoding="utf-8"))
+    assert shipped == json.loads(format.text()), AGAIN
 
 
-def test_the_documented_fields_are_those_of_the_model() -> None:
-    text = DOCS.read_text(encoding="utf-8")
-    assert replace_generated(text) == text, "run: python -m minikvm.report.reference docs/report.md"
+@each_format
+def test_the_documented_fields_are_those_of_the_model(format: Format) -> None:
+    text = (DOCS / format.page).read_text(encoding="utf-8")
+    assert replace_generated(text, format) == text, AGAIN
 
 
-def test_the_reference_names_every_field() -> None:
-    text = reference_markdown()
-    assert [field for part in parts(report_schema()).values() for field in part["properties"] if f"| `{field}` |" not in text] == []
+@each_format
+def test_the_reference_names_every_field(format: Format) -> None:
+    text = format.markdown()
+    assert [field for part in parts(format.schema()).values() for field in part["properties"] if f"| `{field}` |" not in text] == []
 
 
 def test_a_document_without_the_markers_is_refused() -> None:
-    with pytest.raises(ValueError, match="once each"):
+    with pytest.raises(ValueError, match="once, and then"):
         replace_generated(f"# a page\n{END}\n")
 
 
 def test_the_text_around_the_generated_part_is_kept() -> None:
-    made = replace_generated(f"before\n{BEGIN}\nold\n{END}\nafter\n")
+    made = replace_generated(f"before\n{REPORT.begin}\nold\n{END}\nafter\n")
     assert made.startswith("before\n") and made.endswith("\nafter\n") and "\nold\n" not in made
 
 

@@ -6,7 +6,7 @@ from libc.stdint cimport int32_t, uint16_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
 from minikvm.check.graph cimport EV_WRITE, NONE, co_next, event, location, mk_graph, rank_of
-from minikvm.check.model cimport MODEL_MONOTONE, mk_model, model_capsule
+from minikvm.check.model cimport MODEL_MONOTONE, MODEL_RF_ORDERS, mk_model, model_capsule
 from minikvm.core.world cimport MK_ABI
 
 from minikvm.kinds import MemoryModel
@@ -98,7 +98,7 @@ cdef int consistent(const mk_model *m, const mk_graph *g, int32_t e, int32_t r) 
 cdef mk_model table
 table.abi = MK_ABI
 table.size = sizeof(mk_model)
-table.flags = MODEL_MONOTONE
+table.flags = MODEL_MONOTONE | MODEL_RF_ORDERS
 table.consistent = consistent
 
 

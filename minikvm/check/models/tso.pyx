@@ -20,7 +20,7 @@ from libc.string cimport memset
 from minikvm.check.fences cimport FENCE_SEQ_CST
 from minikvm.check.graph cimport (
     EF_CREATE, EF_RMW, EV_FENCE, EV_READ, EV_SYNC, EV_WRITE, NONE, co_next, event, location, mk_graph, po_thread, rank_of)
-from minikvm.check.model cimport MODEL_MONOTONE, mk_model, model_capsule
+from minikvm.check.model cimport MODEL_MONOTONE, MODEL_RF_ORDERS, mk_model, model_capsule
 from minikvm.check.models._places cimport coherent
 from minikvm.core.world cimport MK_ABI, MK_FULL, MK_MB_AFTER_ATOMIC, MK_MB_BEFORE_ATOMIC, MK_SEQ_CST, MK_SMP_MB
 
@@ -178,7 +178,7 @@ cdef int consistent(const mk_model *m, const mk_graph *g, int32_t e, int32_t r) 
 cdef mk_model table
 table.abi = MK_ABI
 table.size = sizeof(mk_model)
-table.flags = MODEL_MONOTONE
+table.flags = MODEL_MONOTONE | MODEL_RF_ORDERS
 table.consistent = consistent
 
 

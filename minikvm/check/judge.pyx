@@ -1,0 +1,438 @@
+"""The properties of one execution graph of a scene. A vCPU's entries and an initiator's calls are found by their notes.
+
+The notes are ghost state: nothing under test sees them. What they say is joined to events by position: a note stands after so many events.
+"""
+from libc.stdint cimport int32_t, uint32_t, uint64_t
+from minikvm.check.graph cimport (
+    EF_MUST, EV_READ, EV_WRITE, INIT, TH_BLOCKED, co_last, event, in_prefix, mk_graph, note, po_thread, rank_of)
+from minikvm.check.model cimport MODEL_RF_ORDERS, mk_model
+from minikvm.check.models._hb cimport happens_before, hb_clocks, hb_compute
+from minikvm.check.scene cimport (
+    LC_EVENT, LC_MODE, LC_PAGE, LC_PAYLOAD, LC_REQUESTS, NOTE_CALL, NOTE_IPI, NOTE_MASK, NOTE_RESTS, NOTE_RETURNED, NOTE_SLEEPS,
+    NOTE_WAITS_GATE, call, scene)
+from minikvm.core.bits cimport ctz64
+from minikvm.core.world cimport (
+    MK_EV_CONSUMED, MK_EV_ENTRY_BEGIN, MK_EV_ENTRY_COMMIT, MK_EV_ENTRY_END, MK_EV_MADE, MK_EV_MASKED, MK_EV_MODE, MK_EV_WALK_BEGIN,
+    MK_EV_WALK_END, MK_EV_WOKE, MK_REQ_MASK, MK_REQ_NO_ACTION, MK_REQ_NO_WAKEUP)
+
+cdef struct judging:
+    const scene *s
+    const mk_graph *g
+    uint32_t wanted
+    bint rf_orders
+    bint clocks_there
+    hb_clocks clocks
+    finding *out
+    int n
+
+# One guest entry (or walk) of a vCPU. Ids of events; NONE_YET: not there.
+cdef enum:
+    NONE_YET = -3
+
+cdef struct stay:
+    int32_t thread
+    int32_t vcpu
+    int32_t began      # the store of mode that began it
+    int32_t check      # the last check's read of the requests
+    int32_t ended      # the store of mode that ended it
+    int32_t at         # index of the event before which it was committed
+    bint walk
+
+cdef struct made_call:
+    int32_t thread
+    int32_t number
+    int32_t begin      # index of its first event
+    int32_t end        # one past its last; the thread's length where it has not returned
+    int32_t note_begin
+    int32_t note_end
+    bint returned
+    uint64_t targets
+
+
+cdef int found(judging *j, int32_t property, int32_t thread, int32_t index, int32_t vcpu, int32_t number, int32_t other) noexcept nogil:
+    cdef finding *f
+    if j.n >= MAX_FINDINGS or not j.wanted >> property & 1:
+        return 0
+    f = &j.out[j.n]
+    f.property = property
+    f.thread = thread
+    f.event = index
+    f.vcpu = vcpu
+    f.call = number
+    f.other = other
+    j.n += 1
+    return 0
+
+
+cdef bint ordered(judging *j, int32_t a, int32_t b) except -1 nogil:
+    """Does *a* happen before *b*? As the model orders: by reads-from where that is enough, else by C11's happens-before."""
+    if j.rf_orders:
+        return in_prefix(j.g, a, b)
+    if not j.clocks_there:
+        hb_compute(&j.clocks, j.g)
+        j.clocks_there = True
+    return happens_before(&j.clocks, j.g, a, b)
+
+
+cdef inline int32_t loc_of(const scene *s, int location_class, int32_t index) noexcept nogil:
+    return s.base[location_class] + index
+
+
+cdef int32_t next_write(const mk_graph *g, int32_t t, int32_t index, int32_t loc) noexcept nogil:
+    """The id of the thread's first write to a location at or after this index."""
+    cdef const po_thread *th = &g.th[t]
+    cdef int32_t i
+    for i in range(index, th.n):
+        if g.ev[th.ev[i]].kind & EV_WRITE and g.ev[th.ev[i]].loc == loc:
+            return th.ev[i]
+    return NONE_YET
+
+
+cdef int32_t last_read(const mk_graph *g, int32_t t, int32_t from_index, int32_t index, int32_t loc) noexcept nogil:
+    """The id of the thread's last read of a location before this index, from from_index on."""
+    cdef const po_thread *th = &g.th[t]
+    cdef int32_t i
+    for i in range(min(index, th.n) - 1, from_index - 1, -1):
+        if g.ev[th.ev[i]].kind & EV_READ and g.ev[th.ev[i]].loc == loc:
+            return th.ev[i]
+    return NONE_YET
+
+
+cdef bint next_stay(const judging *j, int32_t t, int32_t *at, stay *out) noexcept nogil:
+    """The vCPU's next entry that was committed, or walk, from note *at* on."""
+    cdef const mk_graph *g = j.g
+    cdef const po_thread *th = &g.th[t]
+    cdef const note *n
+    cdef int32_t mode, began = NONE_YET
+    cdef int32_t begin_pos = 0
+    while at[0] < th.nnotes:
+        n = &th.notes[at[0]]
+        at[0] += 1
+        if n.kind == MK_EV_ENTRY_BEGIN:
+            mode = loc_of(j.s, LC_MODE, <int32_t>n.subject)
+            began = next_write(g, t, n.pos, mode)
+            if began == NONE_YET or g.ev[began].wval != 1:  # a fast-path re-entry stores no mode
+                began = last_write_before(g, t, n.pos, mode)
+            begin_pos = n.pos
+        elif n.kind == MK_EV_ENTRY_COMMIT or n.kind == MK_EV_WALK_BEGIN:
+            out.thread = t
+            out.vcpu = <int32_t>n.subject
+            out.walk = n.kind == MK_EV_WALK_BEGIN
+            mode = loc_of(j.s, LC_MODE, out.vcpu)
+            out.began = last_write_before(g, t, n.pos, mode) if out.walk else began
+            out.check = NONE_YET if out.walk else last_read(g, t, begin_pos, n.pos, loc_of(j.s, LC_REQUESTS, out.vcpu))
+            out.ended = end_of(j, t, at[0], mode)
+            out.at = n.pos
+            return True
+    return False
+
+
+cdef int32_t last_write_before(const mk_graph *g, int32_t t, int32_t index, int32_t loc) noexcept nogil:
+    cdef const po_thread *th = &g.th[t]
+    cdef int32_t i
+    for i in range(min(index, th.n) - 1, -1, -1):
+        if g.ev[th.ev[i]].kind & EV_WRITE and g.ev[th.ev[i]].loc == loc:
+            return th.ev[i]
+    return NONE_YET
+
+
+cdef int32_t end_of(const judging *j, int32_t t, int32_t at, int32_t mode) noexcept nogil:
+    """The store of mode after the note that ends a stay."""
+    cdef const po_thread *th = &j.g.th[t]
+    for at in range(at, th.nnotes):
+        if th.notes[at].kind == MK_EV_ENTRY_END or th.notes[at].kind == MK_EV_WALK_END:
+            return next_write(j.g, t, th.notes[at].pos, mode)
+    return NONE_YET
+
+
+cdef bint next_call(const judging *j, int32_t t, int32_t *at, made_call *out) noexcept nogil:
+    """The thread's next call, from note *at* on."""
+    cdef const po_thread *th = &j.g.th[t]
+    cdef const note *n
+    cdef int32_t i
+    while at[0] < th.nnotes:
+        n = &th.notes[at[0]]
+        at[0] += 1
+        if n.kind != NOTE_CALL:
+            continue
+        out.thread = t
+        out.number = <int32_t>n.subject
+        out.targets = n.a
+        out.begin = n.pos
+        out.end = th.n
+        out.note_begin = at[0]
+        out.note_end = th.nnotes
+        out.returned = False
+        for i in range(at[0], th.nnotes):
+            if th.notes[i].kind == NOTE_RETURNED and th.notes[i].subject == n.subject:
+                out.end = th.notes[i].pos
+                out.note_end = i
+                out.returned = True
+                break
+        return True
+    return False
+
+
+# ---- P2, P8: about calls ----
+
+cdef int32_t request_write(const judging *j, const made_call *c, int32_t vcpu) noexcept nogil:
+    """The write by which the call made its request to a vCPU."""
+    cdef const po_thread *th = &j.g.th[c.thread]
+    cdef int32_t loc = loc_of(j.s, LC_REQUESTS, vcpu)
+    cdef uint64_t bit = (<uint64_t>1) << (j.s.calls[c.number].request & MK_REQ_MASK)
+    cdef const event *e
+    cdef int32_t i
+    for i in range(c.begin, c.end):
+        e = &j.g.ev[th.ev[i]]
+        if e.kind & EV_WRITE and e.loc == loc and e.wval & bit:
+            return th.ev[i]
+    return NONE_YET
+
+
+cdef bint was_woken_by(const judging *j, const made_call *c, int32_t vcpu) noexcept nogil:
+    """Did this call wake the vCPU? Then it owes it no more (the final form's rule, and control B's)."""
+    cdef const note *n
+    cdef int32_t i
+    for i in range(c.note_begin, c.note_end):
+        n = &j.g.th[c.thread].notes[i]
+        if n.kind == MK_EV_WOKE and n.subject == <uint64_t>vcpu:
+            return True
+    return False
+
+
+cdef bint missed(const judging *j, const made_call *c, const stay *e) noexcept nogil:
+    """Is it a stay that the call has to see the end of? An entry that missed the request; where there is none, one that the call met."""
+    cdef const call *q = &j.s.calls[c.number]
+    cdef int32_t made, mode
+    if not e.walk and not q.request & MK_REQ_NO_ACTION:
+        made = request_write(j, c, e.vcpu)
+        if made == NONE_YET or e.check == NONE_YET:
+            return False
+        return rank_of(j.g, j.g.ev[e.check].rf) < j.g.ev[made].rank
+    mode = last_read(j.g, c.thread, c.begin, c.end, loc_of(j.s, LC_MODE, e.vcpu))
+    return mode != NONE_YET and e.began >= 0 and rank_of(j.g, j.g.ev[mode].rf) >= j.g.ev[e.began].rank
+
+
+cdef bint saw_end(judging *j, const made_call *c, const stay *e) except -1 nogil:
+    """Has the call seen that the stay is over: by its read of mode, or by what it waited for?"""
+    cdef const po_thread *th = &j.g.th[c.thread]
+    cdef int32_t i
+    cdef const event *x
+    if e.ended == NONE_YET:
+        return False
+    for i in range(c.begin, c.end):
+        x = &j.g.ev[th.ev[i]]
+        if x.kind & EV_READ and x.loc == loc_of(j.s, LC_MODE, e.vcpu) and rank_of(j.g, x.rf) >= j.g.ev[e.ended].rank:
+            return True
+    return c.end > c.begin and ordered(j, e.ended, th.ev[c.end - 1])
+
+
+cdef int judge_wait(judging *j, const made_call *c) except -1 nogil:
+    """P2."""
+    cdef stay e
+    cdef int32_t t, at
+    if not c.returned or not j.s.calls[c.number].waits:
+        return 0
+    for t in range(j.s.nvcpus):
+        if t == c.thread or not c.targets >> t & 1 or was_woken_by(j, c, t):
+            continue
+        at = 0
+        while next_stay(j, t, &at, &e):
+            if missed(j, c, &e) and not saw_end(j, c, &e):
+                found(j, 2, c.thread, c.end - 1, t, c.number, e.check if e.check != NONE_YET else e.began)
+                break
+    return 0
+
+
+cdef int judge_targets(judging *j, const made_call *c) except -1 nogil:
+    """P8: made to those of the mask and only to those; the mask that is sent is the one that was built."""
+    cdef const call *q = &j.s.calls[c.number]
+    cdef uint64_t touched = 0, built = 0, sent = 0, wrong
+    cdef bint sends = False, built_any = False
+    cdef const note *n
+    cdef int32_t i
+    for i in range(c.note_begin, c.note_end):
+        n = &j.g.th[c.thread].notes[i]
+        if n.kind == MK_EV_MADE or n.kind == MK_EV_MODE or n.kind == MK_EV_WOKE:
+            touched |= (<uint64_t>1) << n.subject
+        elif n.kind == MK_EV_MASKED:
+            built_any = True
+            if n.b:
+                built |= (<uint64_t>1) << n.a
+        elif n.kind == NOTE_MASK:
+            sends = True
+            sent |= n.a
+    wrong = touched & ~c.targets
+    if c.returned:
+        wrong |= c.targets & ~touched
+    if wrong:
+        found(j, 8, c.thread, c.end - 1, ctz64(wrong), c.number, -1)
+    elif sends and built_any and c.returned and built & ~sent:
+        found(j, 8, c.thread, c.end - 1, -1, c.number, -1)
+    return 0
+
+
+# ---- P1, P3, P5, P7: about those who wait for ever ----
+
+cdef uint64_t owed_to_sleeper(const judging *j, int32_t vcpu) noexcept nogil:
+    """Bits that are set in the end, made by a call that wakes sleepers and not consumed since."""
+    cdef const mk_graph *g = j.g
+    cdef int32_t loc = loc_of(j.s, LC_REQUESTS, vcpu)
+    cdef int32_t t, at, made, last = co_last(g, loc)
+    cdef uint64_t bits, owed = 0, bit
+    cdef made_call c
+    if last == INIT:
+        return 0
+    bits = g.ev[last].wval & j.s.vm.wake_mask
+    for t in range(j.s.nthreads):
+        at = 0
+        while next_call(j, t, &at, &c):
+            bit = (<uint64_t>1) << (j.s.calls[c.number].request & MK_REQ_MASK)
+            if not bits & bit or j.s.calls[c.number].request & MK_REQ_NO_WAKEUP or not c.targets >> vcpu & 1:
+                continue
+            made = request_write(j, &c, vcpu)
+            if made != NONE_YET and still_set(g, loc, made, bit):
+                owed |= bit
+    return owed
+
+
+cdef bint still_set(const mk_graph *g, int32_t loc, int32_t made, uint64_t bit) noexcept nogil:
+    cdef int32_t i
+    for i in range(g.ev[made].rank, g.loc[loc].nco):
+        if not g.ev[g.loc[loc].co[i]].wval & bit:
+            return False
+    return True
+
+
+cdef bint event_owed(const judging *j, int32_t t, const stay *e) noexcept nogil:
+    """Something was published before a kick without a request; the vCPU did not see it before this entry, and the kick is gone."""
+    cdef const mk_graph *g = j.g
+    cdef const call *q
+    cdef int32_t i, k, loc, seen
+    cdef made_call c
+    for k in range(j.s.nthreads):
+        i = 0
+        while next_call(j, k, &i, &c):
+            q = &j.s.calls[c.number]
+            if not q.request & MK_REQ_NO_ACTION or not c.returned or not c.targets >> e.vcpu & 1:
+                continue
+            loc = loc_of(j.s, LC_EVENT, q.initiator)
+            seen = last_read(g, t, 0, e.at, loc)
+            if seen != NONE_YET and g.ev[seen].rval == 0:
+                return True
+    return False
+
+
+cdef int judge_blocked(judging *j, int32_t t) except -1 nogil:
+    """A thread that waits for ever: by what it waits for, and what is owed to it."""
+    cdef const mk_graph *g = j.g
+    cdef const po_thread *th = &g.th[t]
+    cdef const event *e = &g.ev[th.ev[th.n - 1]]
+    cdef stay last
+    cdef int32_t at = 0, loc, kind = 0, w
+    cdef int32_t call_number = -1
+    cdef bint have = False
+    if e.flags & EF_MUST:
+        found(j, 7, t, th.n - 1, -1, call_number, -1)
+        return 0
+    if t >= j.s.nvcpus or not th.nnotes:
+        return 0
+    for at in range(th.nnotes - 1, -1, -1):
+        kind = th.notes[at].kind
+        if kind == NOTE_RESTS or kind == NOTE_SLEEPS or kind == NOTE_WAITS_GATE:
+            break
+    if kind == NOTE_WAITS_GATE:
+        found(j, 5, t, th.n - 1, t, -1, -1)
+    elif kind == NOTE_SLEEPS:
+        if owed_to_sleeper(j, t):
+            found(j, 3, t, th.n - 1, t, -1, -1)
+    elif kind == NOTE_RESTS:
+        at = 0
+        while next_stay(j, t, &at, &last):
+            have = True
+        loc = loc_of(j.s, LC_REQUESTS, t)
+        w = co_last(g, loc)
+        if have and ((w != INIT and g.ev[w].wval != 0) or event_owed(j, t, &last)):
+            found(j, 1, t, th.n - 1, t, -1, last.check)
+    return 0
+
+
+# ---- P4, P6 ----
+
+cdef int judge_walks(judging *j) except -1 nogil:
+    """P4: a walker's access to a page and its release, decided by order and never by the value read."""
+    cdef const mk_graph *g = j.g
+    cdef int32_t i, k, r, w, loc
+    for i in range(j.s.count[<int>LC_PAGE]):
+        loc = loc_of(j.s, LC_PAGE, i)
+        if not g.loc[loc].nco:
+            continue
+        for k in range(g.loc[loc].nreads):
+            r = g.loc[loc].reads[k]
+            w = g.loc[loc].co[0]
+            if not ordered(j, r, w) and not ordered(j, w, r):
+                found(j, 4, g.ev[r].thread, g.ev[r].index, g.ev[r].thread, -1, w)
+    return 0
+
+
+cdef int judge_payload(judging *j, int32_t t) except -1 nogil:
+    """P6: for each request consumed, of each call whose bit it was, the payload read after it is no older than the call's."""
+    cdef const mk_graph *g = j.g
+    cdef const po_thread *th = &g.th[t]
+    cdef const note *n
+    cdef made_call c
+    cdef int32_t i, k, at, made, consumed, read, stored
+    for i in range(th.nnotes):
+        n = &th.notes[i]
+        if n.kind != MK_EV_CONSUMED:
+            continue
+        consumed = last_write_before(g, t, n.pos, loc_of(j.s, LC_REQUESTS, <int32_t>n.subject))
+        if consumed == NONE_YET:
+            continue
+        for k in range(j.s.nthreads):
+            at = 0
+            while next_call(j, k, &at, &c):
+                if (j.s.calls[c.number].request & MK_REQ_MASK) != n.a or not c.targets >> n.subject & 1:
+                    continue
+                made = request_write(j, &c, <int32_t>n.subject)
+                if made == NONE_YET or g.ev[made].rank >= g.ev[consumed].rank:
+                    continue
+                stored = last_write_before(g, k, c.begin, loc_of(j.s, LC_PAYLOAD, j.s.calls[c.number].initiator))
+                read = next_read(g, t, n.pos, loc_of(j.s, LC_PAYLOAD, j.s.calls[c.number].initiator))
+                if read != NONE_YET and stored != NONE_YET and rank_of(g, g.ev[read].rf) < g.ev[stored].rank:
+                    found(j, 6, t, g.ev[read].index, t, c.number, stored)
+    return 0
+
+
+cdef int32_t next_read(const mk_graph *g, int32_t t, int32_t index, int32_t loc) noexcept nogil:
+    cdef const po_thread *th = &g.th[t]
+    cdef int32_t i
+    for i in range(index, th.n):
+        if g.ev[th.ev[i]].kind & EV_READ and g.ev[th.ev[i]].loc == loc:
+            return th.ev[i]
+    return NONE_YET
+
+
+cdef int judge(const scene *s, const mk_model *m, const mk_graph *g, uint32_t wanted, finding *out) except -1 nogil:
+    cdef judging j
+    cdef made_call c
+    cdef int32_t t, at
+    j.s = s
+    j.g = g
+    j.wanted = wanted
+    j.rf_orders = m.flags & MODEL_RF_ORDERS
+    j.clocks_there = False
+    j.out = out
+    j.n = 0
+    for t in range(s.nthreads):
+        if g.th[t].status == TH_BLOCKED and g.th[t].n:
+            judge_blocked(&j, t)
+        at = 0
+        while next_call(&j, t, &at, &c):
+            judge_wait(&j, &c)
+            judge_targets(&j, &c)
+        if wanted >> 6 & 1 and t < s.nvcpus:
+            judge_payload(&j, t)
+    if wanted >> 4 & 1:
+        judge_walks(&j)
+    return j.n
