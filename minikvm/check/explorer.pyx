@@ -308,12 +308,13 @@ cdef int select_kept(mk_explorer *x, const mk_graph *g, int32_t r, int32_t w) ex
 cdef int revisit(mk_explorer *x, mk_graph *g, int32_t r, int32_t w) except -1 nogil:
     """Push the frame of the graph in which r reads from w, without what depends on r's old value. 0: not to be explored from here."""
     cdef mk_graph *to
-    cdef int32_t new_w
+    cdef int32_t i, new_w = 0
     if not select_kept(x, g, r, w):
         return 0
     to = take_graph(x)
     graph_copy(to, g, x.keep)
-    new_w = to.n - 1
+    for i in range(w):  # not always the last: an RMW's write may be added, after a revisit, behind events younger than its read
+        new_w += x.keep[i] != 0
     graph_set_rf(to, r, new_w)  # everything up to r is kept: it has the same id
     settle(to, r)
     rerun(to, r)

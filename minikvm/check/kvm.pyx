@@ -35,6 +35,9 @@ cdef int completed(mk_program *p, mk_explorer *x, bint blocked) except -1 nogil:
     cdef finding out[MAX_FINDINGS]
     cdef scene *s = <scene *>x.priv
     cdef int n
+    if s.watched:
+        with gil:
+            (<Scene>x.owner).on_graph((<Scene>x.owner).graph())
     if s.judged == 0:
         return 0
     n = judge(s, x.model, x.g, s.judged, out)
@@ -59,6 +62,8 @@ cdef class Scene:
     cdef list coroutines
     cdef VcpuTable table
     cdef object scope, keep, on_violation, capsule
+    cdef object on_graph
+    cdef public object objects  # what has to live as long
     cdef uint64_t *masks
 
     def __cinit__(self):
@@ -261,6 +266,23 @@ cdef class Scene:
         cdef int more = explore_some(self.x, n)
         PyErr_CheckSignals()
         return bool(more)
+
+    def watch(self, on_graph):
+        """Call *on_graph* with each graph that is completed or blocked."""
+        self.on_graph = on_graph
+        self.s.watched = on_graph is not None
+
+    def follow(self, path):
+        """Take these choices first; the next graph is the one that they lead to, if the plugins are the same."""
+        cdef int32_t i
+        free(self.x.guide)
+        self.x.guide = <step *>calloc(max(len(path), 1), sizeof(step))
+        if self.x.guide == NULL:
+            raise MemoryError
+        for i, (pos, phase) in enumerate(path):
+            self.x.guide[i].pos = pos
+            self.x.guide[i].phase = phase
+        self.x.nguide = len(path)
 
     def close(self):
         """Let the threads go. Explore no more after this."""

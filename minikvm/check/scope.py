@@ -77,13 +77,25 @@ class Scope:
     membarrier: bool = False
     notes: list[str] = field(default_factory=list)
 
+    def counts(self) -> dict[str, int]:
+        """The bounds, for the schedule file."""
+        return {"vcpus": self.vcpus, "pcpus": self.pcpus, "entries": self.entries, "calls": len(self.calls), "faults": self.faults}
+
     def as_dict(self) -> dict[str, Any]:
-        """For the verdict and the schedule file."""
-        return {
-            "vcpus": self.vcpus, "pcpus": self.pcpus, "entries": self.entries, "faults": self.faults,
-            "calls": max((len(a.calls) for a in self.actors), default=0),
-            "initiators": [f"{a.name}: {'; '.join(self.calls[i].text() for i in a.calls)}" for a in self.actors if a.calls],
-        }  # fmt: skip
+        """For the verdict."""
+        who = [f"{a.name}: {'; '.join(self.calls[i].text() for i in a.calls)}" for a in self.actors if a.calls]
+        return {**self.counts(), "initiators": who}
+
+    def judged(self) -> frozenset[str]:
+        """The properties that are asked for, and that the scene has something to judge by."""
+        possible = {"P1", "P5", "P6", "P7", "P8", "P10"}
+        if any(call.waits for call in self.calls):
+            possible.add("P2")
+        if self.halts:
+            possible.add("P3")
+        if any(call.frees for call in self.calls):
+            possible.add("P4")
+        return frozenset(possible.intersection(self.properties))
 
 
 def choices(ratio: float) -> int:
@@ -126,10 +138,8 @@ def scope_of(config: VMConfig, manager: Manager) -> Scope:
     wake_mask = 0
     shared: set[int] = set()
     own_pcpu = pcpus
-    tasks = getattr(check, "tasks", "own")
-    count = getattr(check, "calls", 1)
     for number, (line, source, what) in enumerate(lines_of(config, registry, vcpus)):
-        n = min(count, line.count if line.count is not None else count)
+        n = min(check.calls, line.count if line.count is not None else check.calls)
         mine = list(range(len(calls), len(calls) + n))
         calls += [Call(initiator=number, **what) for _ in mine]
         if not what["request"] & KVM_REQUEST_NO_WAKEUP:
@@ -138,7 +148,7 @@ def scope_of(config: VMConfig, manager: Manager) -> Scope:
             own.setdefault(source.index % vcpus, []).extend(mine)
         elif source.kind == "irq":
             others.append(("irq", source.index % pcpus, mine))
-        elif tasks == "shared":
+        elif check.tasks == "shared":
             others.append(("task", source.index % pcpus, mine))
         else:
             others.append(("task", own_pcpu, mine))

@@ -10,6 +10,7 @@ import click
 import minikvm
 from minikvm.cli.choice import plugin_options
 from minikvm.cli.errors import Commands
+from minikvm.cli.check import check
 from minikvm.cli.new import new
 from minikvm.cli.plugins import plugins
 from minikvm.cli.run import run
@@ -31,12 +32,14 @@ def cli() -> None:
     \b
     Examples:
       minikvm run configs/quickstart.yaml             the first thing to try
+      minikvm check configs/seed-wait.yaml            every interleaving, under every memory model
       minikvm plugins list                            every strategy, back end, injector and loop
       minikvm new strategy my-idea                    start a plugin of your own
       minikvm -p my_idea.py run FILE --strategy my-idea
 
     \b
-    Exit codes: 0 fine; 1 a property was violated; 2 usage or configuration; 3 a plugin failed; 130 interrupted.
+    Exit codes: 0 fine; 1 a property was violated; 2 usage or configuration; 3 a plugin failed; 4 a check was not
+    exhausted within its budget; 130 interrupted.
 
     \b
     Shell completion, in ~/.bashrc (or ~/.zshrc with zsh_source; fish: fish_source):
@@ -44,7 +47,7 @@ def cli() -> None:
     """
 
 
-for command in (run, validate, schema, plugins, new):
+for command in (run, check, validate, schema, plugins, new):
     cli.add_command(command)
 
 

@@ -21,12 +21,6 @@ WHAT = "a verdict of minikvm check"
 Says = Literal["holds", "violated", "not exhausted", "races", "no races", "not judged"]
 
 
-class VerdictScope(Scope):
-    """The bounds of the exploration, and who calls."""
-
-    initiators: list[str] = Field(description="Who calls what: `task on pCPU 1: TLB_FLUSH of 0,1, wait`.")
-
-
 class PropertyVerdict(SavedPart):
     """What the exploration says about one property."""
 
@@ -63,7 +57,7 @@ class Verdict(SavedPart):
     minikvm_verdict: Literal[1] = Field(description="Version of this format.")
     minikvm: str = Field(description="Version of minikvm.")
     file: str = Field(description="The configuration's file.")
-    scope: VerdictScope = Field(description="What the verdict covers.")
+    scope: Scope = Field(description="What the verdict covers.")
     injectors: list[str] = Field(description="Names of the race injectors that are the environment.")
     loop: str = Field(description="Name of the vCPU run loop that the configuration names.")
     notes: list[str] = Field(description="What a reader of the verdict must know, a sentence each.")

@@ -21,7 +21,6 @@ KEY = "minikvm_schedule"
 WHAT = "a schedule file of minikvm check"
 
 RowKind = Literal["store", "flush", "load", "rmw", "fence", "choose", "await", "lock", "unlock", "ipi", "note"]
-ThreadKind = Literal["vcpu", "initiator", "handler"]
 
 
 class SavedPart(Part):
@@ -36,8 +35,9 @@ class Scope(SavedPart):
     vcpus: Count = Field(description="Number of vCPUs.")
     pcpus: Count = Field(description="pCPUs that they are scheduled on.")
     entries: Count = Field(description="Guest entries of each vCPU.")
-    calls: Count = Field(description="Calls of the initiators, all together.")
+    calls: Count = Field(description="Calls of each initiator, at most.")
     faults: Count = Field(description="Faults that the injectors may inject in one execution, at most.")
+    initiators: list[str] = Field(default=[], description="Who calls what: `task on pCPU 1: TLB_FLUSH of 0,1, wait`.")
 
 
 class Thread(SavedPart):
@@ -45,7 +45,7 @@ class Thread(SavedPart):
 
     id: Count = Field(description="Its number; rows refer to it. Numbers may have gaps.")
     name: str = Field(description="Its name, such as `vCPU 0`, `task on pCPU 1`.")
-    kind: ThreadKind = Field(description="`vcpu`, an `initiator` of calls, or the `handler` of a pCPU's interrupts.")
+    kind: str = Field(description="What runs on it, such as `vcpu`, `initiator` (of calls), `handler` (of a pCPU's interrupts).")
 
 
 class Missed(SavedPart):

@@ -56,6 +56,8 @@ class _Drawing:
         self._say(f"{words.claim(schedule)}.", MARKED)
         self._say(words.subject(schedule))
         self._say(f"Scope: {words.bounds(schedule.scope)}.")
+        for initiator in schedule.scope.initiators:
+            self._say(f"{initiator}.", indent=2)
         self._say(f"{schedule.file}: {words.history(schedule)}")
         self._gap()
         room = self.console.width - self.gutter
@@ -160,7 +162,8 @@ class _Drawing:
     def _gutter(self, row: Row, at: int) -> Text:
         mark = ">>" if row.marked else "  "
         text = f"{mark}{row.step:>{self.gutter - 3}} " if at == 0 else f"{mark if row.marked else ''}".ljust(self.gutter)
-        return Text(text, style=MARKED if row.marked else "dim")
+        # Appended to an empty text: a text's own style would hold for all that follows on the line.
+        return Text("").append(text, style=MARKED if row.marked else "dim")
 
     def _cell(self, text: str, style: str, width: int) -> Text:
         cell = Text(text, style=style)
@@ -175,8 +178,8 @@ class _Drawing:
         line.rstrip()
         self.console.print(line, highlight=False, soft_wrap=True)
 
-    def _say(self, text: str, style: str = "") -> None:
-        for line in fold(printable(text, self.console), self.console.width):
+    def _say(self, text: str, style: str = "", indent: int = 0) -> None:
+        for line in fold(printable(text, self.console), self.console.width, indent):
             self.console.print(Text(line, style=style), highlight=False)
 
     def _gap(self) -> None:

@@ -102,6 +102,7 @@ def _facts(schedule: Schedule) -> Iterator[tuple[str, str]]:
     if schedule.injectors:
         yield "injectors", ", ".join(schedule.injectors)
     yield "scope", words.bounds(schedule.scope)
+    yield from (("initiator", initiator) for initiator in schedule.scope.initiators)
     yield "found", words.history(schedule)
     yield "configuration", schedule.file
 

@@ -12,10 +12,16 @@ OTHER = 1.05
 BOLD = 1.12
 """A bold text's width by a plain one's, at most."""
 
+BREAKS = ("(,/", "_>")
+"""A word that is longer than a line is broken behind one of these, if it can: rather of the first kind."""
+
 _BY_WIDTH = {
-    0.41: "iljtfrI .,:;|'!()[]/\\\"-`",
-    0.64: "abcdeghknopqsuvxyz0123456789$?{}*_",
-    0.79: "ABCDEFGHJKLNOPQRSTUVXYZ&",
+    0.42: "iljtfrIJ .,:;|'!()[]/\\\"-`",
+    0.53: "szc_*?",
+    0.60: "kvxyLF",
+    0.64: "abdeghnopqu0123456789${}ETSP",
+    0.71: "ABCKRVXYZ",
+    0.79: "DGHNOQU&",
     0.84: "w=<>+~^#",
     1.00: "mMW%@",
 }
@@ -42,6 +48,8 @@ def fold(text: str, room: float, size: float, mono: bool = False, bold: bool = F
         line = word
         while width(line, size, mono, bold) > room and len(line) > 1:
             fits = next(at for at in range(len(line) - 1, 0, -1) if at == 1 or width(line[:at], size, mono, bold) <= room)
+            parts = (at for kind in BREAKS for at in range(fits, fits // 2, -1) if line[at - 1] in kind)
+            fits = next(parts, fits)
             lines.append(line[:fits])
             line = line[fits:]
     return [*lines, line] if line else lines

@@ -53,12 +53,13 @@ def subject(schedule: Schedule) -> str:
 
 
 def bounds(scope: Scope) -> str:
-    """The scope: ``2 vCPUs on 3 pCPUs, 1 guest entry each, 1 call, at most 1 injected fault``."""
+    """The scope: ``2 vCPUs on 3 pCPUs, 1 guest entry each, 1 call of each initiator, no injected faults``."""
     faults = f"at most {plural(scope.faults, 'injected fault')}" if scope.faults else "no injected faults"
     entries = "1 guest entry each" if scope.entries == 1 else f"{scope.entries} guest entries each"
     if scope.vcpus == 1:
         entries = entries.removesuffix(" each")
-    return f"{plural(scope.vcpus, 'vCPU')} on {plural(scope.pcpus, 'pCPU')}, {entries}, {plural(scope.calls, 'call')}, {faults}"
+    calls = f"{plural(scope.calls, 'call')} of each initiator" if scope.calls else "no calls"
+    return f"{plural(scope.vcpus, 'vCPU')} on {plural(scope.pcpus, 'pCPU')}, {entries}, {calls}, {faults}"
 
 
 def history(schedule: Schedule) -> str:

@@ -18,7 +18,7 @@ def below(root, pattern):
     return {str(path.relative_to(root)) for path in (root / "minikvm").rglob(pattern) if path.is_file()}
 
 
-@pytest.mark.parametrize("pattern", ["*.py", "*.pxd", "*.pyi", "*.h", "*.tmpl", "*.json", "py.typed", "*.md"])
+@pytest.mark.parametrize("pattern", ["*.py", "*.pxd", "*.pyi", "*.h", "*.tmpl", "*.json", "*.css", "*.js", "py.typed", "*.md"])
 def test_it_holds_every_file_of_a_kind(listing, root, pattern):
     wanted = below(root, pattern)
     assert wanted and wanted - listing == set()

@@ -49,8 +49,8 @@ def test_properties_with_the_same_result_share_a_row(verdict: Json, told: Told) 
 
 def test_the_scope_comes_first(verdict: Json, told: Told) -> None:
     assert one_line(told(verdict)).startswith(
-        "configs/seed-stale-cpu.yaml: 2 vCPUs on 3 pCPUs, 1 guest entry each, 1 call, at most 1 injected fault by stale-cpu. "
-        "task on pCPU 2: TLB_FLUSH of 0,1, wait strategy"
+        "configs/seed-stale-cpu.yaml: 2 vCPUs on 3 pCPUs, 1 guest entry each, 1 call of each initiator, at most 1 injected fault by "
+        "stale-cpu. task on pCPU 2: TLB_FLUSH of 0,1, wait strategy"
     )
 
 

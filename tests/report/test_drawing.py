@@ -107,8 +107,9 @@ def test_the_header_says_what_was_found_and_where(sc: Schedule, drawn: Drawn) ->
     text = one_line(drawn(sc, 80))
     assert text.startswith(
         "P1 (seen: no kick is lost in the guest) is violated. Strategy v1-bitmap, run loop x86, injectors stale-cpu, memory model sc "
-        "(every interleaving, and nothing else). Scope: 2 vCPUs on 3 pCPUs, 1 guest entry each, 1 call, at most 1 injected fault. "
-        "configs/seed-stale-cpu.yaml: 18 steps, 5 context switches; found after 1,234 executions."
+        "(every interleaving, and nothing else). Scope: 2 vCPUs on 3 pCPUs, 1 guest entry each, 1 call of each initiator, at most 1 "
+        "injected fault. task on pCPU 2: TLB_FLUSH of 0. configs/seed-stale-cpu.yaml: 18 steps, 5 context switches; found after 1,234 "
+        "executions."
     )
 
 
@@ -187,3 +188,9 @@ def test_a_terminal_gets_the_marked_row_in_colour(sc: Schedule) -> None:
     out = io.StringIO()
     print_counterexample(Console(file=out, width=80, force_terminal=True, color_system="standard", no_color=False), sc)
     assert "\x1b[1;31m>>18" in out.getvalue()
+
+
+def test_an_operation_on_a_terminal_is_not_dim(sc: Schedule) -> None:
+    out = io.StringIO()
+    print_counterexample(Console(file=out, width=80, force_terminal=True, color_system="standard", no_color=False), sc)
+    assert f"\x1b[2m   8 \x1b[0m{' ' * 16}smp_mb()" in out.getvalue()

@@ -1,0 +1,179 @@
+"""``minikvm check``: every interleaving under every memory model, or the shortest one that breaks a property."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from minikvm.cli.choice import choice_of, complete_names, plugin_options
+from minikvm.cli.configfile import read, split_settings
+from minikvm.cli.run import terminated_as_interrupted
+
+if TYPE_CHECKING:
+    from minikvm.check.cells import Cell, Checker
+
+EXIT_VIOLATED, EXIT_NOT_EXHAUSTED = 1, 4
+
+
+def several(_context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> list[str]:
+    """Options that may be repeated, or hold names with commas between them."""
+    return [name.strip() for value in values for name in value.split(",") if name.strip()]
+
+
+@click.command()
+@click.argument("file", metavar="[FILE]", type=click.Path(), required=False)
+@plugin_options
+@click.option("--strategy", "strategies", metavar="NAME", multiple=True, callback=several, shell_complete=complete_names("strategy"),
+              help="Check this strategy instead of the file's. May be repeated.")
+@click.option("--all-strategies", is_flag=True, help="Check every strategy that is installed or named with -p.")
+@click.option("--loop", metavar="NAME", shell_complete=complete_names("loop"), help="Use this run loop instead of the file's.")
+@click.option("--model", "models", metavar="NAME", multiple=True, callback=several, shell_complete=complete_names("model"),
+              help="Under this memory model: sc, tso, rc11, lkmm. May be repeated; otherwise the file's.")
+@click.option("--property", "properties", metavar="P", multiple=True, callback=several,
+              help="Judge only this property, P1 to P8 or P10. May be repeated.")
+@click.option("--budget-executions", type=click.IntRange(min=1), metavar="N", help="Explore at most so many executions of each cell.")
+@click.option("--budget-seconds", type=click.FloatRange(min=0, min_open=True), metavar="S", help="Explore each cell for at most so long.")
+@click.option("--set", "settings", metavar="KEY.PATH=VALUE", multiple=True, callback=split_settings,
+              help="Change any value of the file; VALUE is YAML. May be repeated.")
+@click.option("--replay", metavar="SCHEDULE", type=click.Path(), help="Run the execution of a schedule file again, step by step.")
+@click.option("--out", metavar="DIR", type=click.Path(file_okay=False), default=".", help="Write schedule files to this folder.")
+@click.option("--html", metavar="FILE", type=click.Path(dir_okay=False), help="Draw the counterexample as an HTML page, too.")
+@click.option("--json", "as_json", is_flag=True, help="Print the verdict as JSON.")
+@click.pass_context
+def check(
+    context: click.Context, file: str | None, strategies: list[str], all_strategies: bool, loop: str | None, models: list[str],
+    properties: list[str], budget_executions: int | None, budget_seconds: float | None, settings: list[tuple[str, str]],
+    replay: str | None, out: str, html: str | None, as_json: bool,
+) -> int:
+    """Check FILE's strategy in every interleaving, under every memory model of its check: part.
+
+    The same compiled kick path and run loops that `minikvm run` executes are explored, in the small scope that the file's check: part
+    states. Each property holds, with the number of executions, or is violated, with the shortest counterexample found.
+    The exit code is 0 when all hold, 1 when one is violated, 4 when the budget ended first.
+
+    \b
+    Examples:
+      minikvm check configs/quickstart.yaml
+      minikvm check configs/seed-wait.yaml --strategy linear,v1-bitmap,upstream
+      minikvm check configs/seed-wait.yaml --strategy v1-bitmap --model sc --html race.html
+      minikvm check --replay counterexample-v1-bitmap-sc-P1.json --strategy upstream
+    """
+    with terminated_as_interrupted():
+        manager = choice_of(context).manager()
+        if replay is not None:
+            return run_again(replay, manager, strategies, html)
+        if file is None:
+            raise click.UsageError("Missing argument 'FILE': the configuration to check (or --replay SCHEDULE).")
+        config = read(file, manager, settings)
+        wanted = list(manager.names("strategy")) if all_strategies else strategies
+        checker = checker_of(config, manager, file, wanted, loop, models, properties, budget_executions, budget_seconds)
+        return watch(checker, Path(out), html, as_json)
+
+
+def checker_of(
+    config: Any, manager: Any, file: str, strategies: list[str], loop: str | None, models: list[str], properties: list[str],
+    executions: int | None, seconds: float | None,
+) -> Checker:
+    """The checker, with everything that was named on the command line looked up first."""
+    from minikvm import __version__
+    from minikvm.check.cells import Budget, Checker
+    from minikvm.config.files import find
+    from minikvm.config.files import read as read_text
+    from minikvm.properties import PROPERTIES
+
+    for kind, names in (("strategy", strategies), ("model", models), ("loop", [loop] if loop else [])):
+        for name in names:
+            manager.get(kind, name)
+    for name in properties:
+        if name not in PROPERTIES:
+            raise click.BadParameter(f"{name!r} is no property; expected one of {', '.join(PROPERTIES)}", param_hint="--property")
+    path = find(file)
+    text = read_text(path)
+    return Checker(config, manager, file, text, strategies=strategies, loop=loop, models=models, properties=properties,
+                   budget=Budget(executions, seconds), version=__version__)
+
+
+def watch(checker: Checker, out: Path, html: str | None, as_json: bool) -> int:
+    """Explore with a progress line; print the verdict, also when it was cut short."""
+    from minikvm.report.checkprogress import CheckProgress
+
+    with CheckProgress() as progress:
+
+        def tell(number: int, total: int, cell: Cell, seconds: float) -> None:
+            done = cell.executions + cell.blocked
+            progress.update({"cell": f"{cell.strategy}, {cell.model}", "cells_done": number, "cells_total": total, "executions": done,
+                             "rate": done / seconds if seconds else 0.0, "elapsed_s": seconds, "share": None})
+
+        checker.progress = tell
+        try:
+            checker.run()
+        except KeyboardInterrupt:
+            progress.close()
+            show(checker, out, html, as_json)
+            raise
+    show(checker, out, html, as_json)
+    if checker.violated:
+        return EXIT_VIOLATED
+    return 0 if checker.exhausted else EXIT_NOT_EXHAUSTED
+
+
+def show(checker: Checker, out: Path, html: str | None, as_json: bool) -> None:
+    """Write the schedule files, print the verdict and the first counterexample."""
+    from rich.console import Console
+
+    from minikvm.report.checktable import print_verdict
+    from minikvm.report.counterexample import write_schedule
+    from minikvm.report.drawing import print_counterexample
+    from minikvm.report.html import write_html
+
+    verdict = checker.verdict()
+    first: tuple[dict[str, Any], Path] | None = None
+    pages = 0
+    for cell, said in zip(checker.cells, verdict["cells"], strict=True):
+        for name, best in sorted(cell.violations.items()):
+            if best.schedule is None:
+                continue
+            path = out / f"counterexample-{cell.strategy}-{cell.model}-{name}.json"
+            out.mkdir(parents=True, exist_ok=True)
+            write_schedule(path, best.schedule)
+            if name in said["properties"]:
+                said["properties"][name]["file"] = str(path)
+            first = first or (best.schedule, path)
+            if html is not None:
+                target = Path(html)
+                pages += 1
+                named = target.with_stem(f"{target.stem}-{cell.strategy}-{cell.model}-{name}")
+                write_html(target if pages == 1 else named, best.schedule)
+    if as_json:
+        click.echo(json.dumps(verdict, indent=2))
+        return
+    console = Console()
+    print_verdict(console, verdict)
+    if first is not None:
+        print_counterexample(console, *first)
+
+
+def run_again(path: str, manager: Any, strategies: list[str], html: str | None) -> int:
+    """--replay: the same execution, or where another strategy parts from it."""
+    from rich.console import Console
+
+    from minikvm import __version__
+    from minikvm.check.replay import replay
+    from minikvm.report.counterexample import read_schedule, schedule_of
+    from minikvm.report.drawing import print_counterexample
+    from minikvm.report.html import write_html
+
+    if len(strategies) > 1:
+        raise click.UsageError("--replay runs one strategy")
+    saved = read_schedule(path)
+    again, message = replay(saved.model_dump(mode="json", by_alias=True), manager, strategies[0] if strategies else None, __version__)
+    console = Console()
+    if again is not None:
+        print_counterexample(console, again)
+        if html is not None:
+            write_html(html, schedule_of(again))
+    console.print(message, markup=False, highlight=False)
+    return EXIT_VIOLATED if again is not None else 0
