@@ -338,6 +338,21 @@ cdef bint event_owed(const judging *j, int32_t t, const stay *e) noexcept nogil:
     return False
 
 
+cdef bint sticky_owed(const judging *j, int32_t vcpu) noexcept nogil:
+    """Was a sticky request ever made to this vCPU? It holds for ever, whoever cleared its bit."""
+    cdef const call *q
+    cdef int32_t i, k
+    cdef made_call c
+    for k in range(j.s.nthreads):
+        i = 0
+        while next_call(j, k, &i, &c):
+            q = &j.s.calls[c.number]
+            if (j.s.vm.sticky_mask >> (q.request & MK_REQ_MASK) & 1 and not q.request & MK_REQ_NO_ACTION and c.targets >> vcpu & 1
+                    and request_write(j, &c, vcpu) != NONE_YET):
+                return True
+    return False
+
+
 cdef int judge_blocked(judging *j, int32_t t) except -1 nogil:
     """A thread that waits for ever: by what it waits for, and what is owed to it."""
     cdef const mk_graph *g = j.g
@@ -367,7 +382,7 @@ cdef int judge_blocked(judging *j, int32_t t) except -1 nogil:
             have = True
         loc = loc_of(j.s, LC_REQUESTS, t)
         w = co_last(g, loc)
-        if have and ((w != INIT and g.ev[w].wval != 0) or event_owed(j, t, &last)):
+        if have and ((w != INIT and g.ev[w].wval != 0) or event_owed(j, t, &last) or sticky_owed(j, t)):
             found(j, 1, t, th.n - 1, t, -1, last.check)
     return 0
 
