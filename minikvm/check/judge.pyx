@@ -135,7 +135,9 @@ cdef bint next_stay(const judging *j, int32_t t, int32_t *at, stay *out) noexcep
             out.walk = n.kind == MK_EV_WALK_BEGIN
             mode = loc_of(j.s, LC_MODE, out.vcpu)
             out.began = last_write_before(g, t, n.pos, mode) if out.walk else began
-            out.check = NONE_YET if out.walk else last_read(g, t, begin_pos, n.pos, loc_of(j.s, LC_REQUESTS, out.vcpu))
+            # A walk looks at the requests after its mode is stored, an entry before it is committed.
+            out.check = last_read(g, t, n.pos, n.pos + 1, loc_of(j.s, LC_REQUESTS, out.vcpu)) if out.walk else last_read(
+                g, t, begin_pos, n.pos, loc_of(j.s, LC_REQUESTS, out.vcpu))
             out.ended = end_of(j, t, at[0], mode)
             out.at = n.pos
             return True
@@ -219,7 +221,7 @@ cdef bint missed(const judging *j, const made_call *c, const stay *e) noexcept n
     """Is it a stay that the call has to see the end of? An entry that missed the request; where there is none, one that the call met."""
     cdef const call *q = &j.s.calls[c.number]
     cdef int32_t made, mode
-    if not e.walk and not q.request & MK_REQ_NO_ACTION:
+    if not q.request & MK_REQ_NO_ACTION:
         made = request_write(j, c, e.vcpu)
         if made == NONE_YET or e.check == NONE_YET:
             return False
