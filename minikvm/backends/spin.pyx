@@ -4,7 +4,8 @@ from minikvm.backends._syscalls cimport poll_bell
 from minikvm.backends._table cimport BackendTable
 from minikvm.core.native cimport backend_capsule
 from minikvm.core.world cimport (
-    MK_ACQ_REL, MK_ACQUIRE, MK_RELEASE, MK_XCHG, mk_backend, mk_bare_load32, mk_bare_rmw32, mk_bare_store32, mk_ctx, mk_doorbell)
+    MK_ACQ_REL, MK_ACQUIRE, MK_RELAXED, MK_RELEASE, MK_XCHG, mk_backend, mk_bare_load32, mk_bare_rmw32, mk_bare_store32, mk_ctx,
+    mk_doorbell)
 
 from pydantic import Field
 
@@ -21,8 +22,14 @@ cdef int spin(mk_backend *b, mk_ctx *c, mk_doorbell *d, uint32_t idle, uint64_t 
     # Who set the word before this thread said that it is in the guest does not ring.
     if mk_bare_load32(d.pending, MK_ACQUIRE) == idle:
         poll_bell(d.bell, timeout_ns, (<BackendTable>b.self).option)
-    # An exchange, not a store: it reads the last ring there was, so the caller, who looks at the word next, sees what that ring was for.
-    # With a store, a second ring could be wiped out while the look at the word was already done.
+    if mk_bare_load32(d.pending, MK_ACQUIRE) != idle:
+        # The caller is going to leave the guest, and a store is enough. What it wipes out was rung for what is pending now: one ring for
+        # each stay. Who rings in the next one has read the word that the caller writes when it comes back, so that ring comes later.
+        mk_bare_store32(d.bell, MK_RELAXED, 0)
+        return 0
+    # A late ring for an earlier stay, or the end of the time: the guest goes on, and a ring may come at any moment. An exchange reads the
+    # last one there was, so the caller, who looks at the word next, sees what it was for; a store could wipe it out when that look is
+    # already done. Pairs with the release in ring().
     mk_bare_rmw32(d.bell, MK_XCHG, MK_ACQ_REL, 0, 0)
     return 0
 

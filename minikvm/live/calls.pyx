@@ -221,10 +221,12 @@ cdef int task_call(lctx *t, line_t *line) except -1 nogil:
 cdef int run_interrupt(lctx *t, uint32_t pcpu) except -1 nogil:
     """An interrupt-context initiator's call, by whoever holds the slot: IRQs off, preemption off, its own context."""
     t.c.pcpu = <int>pcpu
+    t.slot = slot_of(t.l, pcpu)
     t.c.irqs_off = 1
     t.c.preempt_count = 1
     own_calls(t)
     t.c.pcpu = -1
+    t.slot = NULL
     mk_bare_store32(&t.done, MK_RELEASE, 1)
     os_futex_wake(&t.done, 1)
     return 0
@@ -265,6 +267,7 @@ cdef int irq_main(lctx *t) except -1 nogil:
                     t.c.preempt_count = 0
                     run_interrupt(t, p.idx)
                     t.c.pcpu = <int>p.idx
+                    t.slot = p
                     t.c.irqs_off = 0
                     t.c.preempt_count = 0
                     schedule_out(t)

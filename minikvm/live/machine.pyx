@@ -37,7 +37,7 @@ cdef int work_pending(mk_ctx *c) except -1 nogil:
     cdef live_t *l = (<lctx *>c).l
     if c.need_resched or c.pcpu < 0 or mk_bare_load32(&l.vm.stopping, MK_RELAXED):
         return 1
-    return mk_bare_load32(&slot_of(l, c.pcpu).pending, MK_RELAXED) & P_IRQS
+    return mk_bare_load32(&(<lctx *>c).slot.pending, MK_RELAXED) & P_IRQS
 
 
 # ---- the guest ----
@@ -45,7 +45,7 @@ cdef int work_pending(mk_ctx *c) except -1 nogil:
 cdef int idle_guest(mk_ctx *c, mk_vcpu *v, uint64_t ns) except -1 nogil:
     """The threads engine's guest. Asleep it costs no host CPU, so that hundreds of vCPUs run on two; spinning it burns one."""
     cdef live_t *l = (<lctx *>c).l
-    cdef pcpu_t *p = slot_of(l, c.pcpu)
+    cdef pcpu_t *p = (<lctx *>c).slot
     if l.spin:
         return l.backend.spin(l.backend, c, &p.bell, P_HELD | P_GUEST, ns)
     return l.backend.sleep(l.backend, c, &p.bell, P_HELD | P_GUEST, ns)
@@ -75,6 +75,31 @@ cdef uint64_t own_due(lctx *t) noexcept nogil:
     return first
 
 
+cdef uint64_t time_left(lctx *t, pcpu_t *p, uint64_t stay, uint64_t now) noexcept nogil:
+    """How long the guest may run in one piece: until *stay* ends, the vCPU has a call to make, or its timeslice is over; 0: it leaves."""
+    cdef uint64_t left = t.l.beat_ns
+    cdef uint64_t due, slice_end
+    if stay:
+        if now >= stay:
+            return 0
+        left = min(left, stay - now)
+    due = own_due(t)
+    if due:
+        if now >= due:
+            return 0
+        left = min(left, due - now)
+    if mk_bare_load32(&p.nr_queued, MK_RELAXED):  # somebody waits for the slot: the timeslice's end is an exit
+        slice_end = mk_bare_load64(&p.slice_end, MK_RELAXED)
+        if now == 0:
+            now = os_now()
+        if now >= slice_end:
+            t.c.need_resched = 1
+            bump(&t.n[N_PREEMPTIONS], 1)
+            return 0
+        left = min(left, slice_end - now)
+    return left
+
+
 cdef int enter_guest(mk_ctx *c, mk_vcpu *v) except -1 nogil:
     """Unmask interrupts and run the guest, atomically: one compare-and-swap from "held, nothing pending" to "held, in the guest".
 
@@ -82,63 +107,53 @@ cdef int enter_guest(mk_ctx *c, mk_vcpu *v) except -1 nogil:
     """
     cdef lctx *t = <lctx *>c
     cdef live_t *l = t.l
-    cdef pcpu_t *p
-    cdef uint64_t due, slice_end, left
+    cdef pcpu_t *p = t.slot
+    cdef uint64_t stay = 0
     cdef uint64_t now = 0
-    cdef uint64_t stay
+    cdef uint64_t left
     cdef bint timed
-    cdef bint own_exit = False
-    if c.pcpu < 0:
+    if p is NULL:
         return 0
-    p = slot_of(l, c.pcpu)
-    # seq_cst: pairs with the fetch_or in raise_irq(); an interrupt of the window since IRQs went off makes this fail.
+    bump(&t.n[N_EXITS], 1)
+    # seq_cst: pairs with the compare-and-swap and the fetch_or in raise_irq(); an interrupt of the window since IRQs went off makes this
+    # fail.
     if mk_bare_rmw32(&p.pending, MK_CMPXCHG, MK_SEQ_CST, P_HELD | P_GUEST, P_HELD) != P_HELD:
-        bump(&t.n[N_EXITS], 1)
         return 0
     set_where(t, W_GUEST)
     timed = l.enter_ns != 0 or t.nr_lines != 0
     if timed:
         now = os_now()
-    stay = guest_time(t)
-    if stay:
-        stay += now
-    # An interrupt is what a stay mostly ends with, and then nobody wants to know the time: the clock is read after the look at the word.
-    while not mk_bare_load32(&p.pending, MK_ACQUIRE) & P_IRQS:
-        left = l.beat_ns
+        stay = guest_time(t)
         if stay:
-            if now >= stay:
-                own_exit = True
+            stay += now
+    while True:
+        left = l.beat_ns
+        if timed or mk_bare_load32(&p.nr_queued, MK_RELAXED):
+            left = time_left(t, p, stay, now)
+            if left == 0:
                 break
-            if stay - now < left:
-                left = stay - now
-        due = own_due(t)
-        if due:
-            if now >= due:
-                break
-            if due - now < left:
-                left = due - now
-        if mk_bare_load32(&p.nr_queued, MK_RELAXED):  # somebody waits for the slot: the timeslice's end is an exit
-            slice_end = mk_bare_load64(&p.slice_end, MK_RELAXED)
-            if not timed:
-                now = os_now()
-            if now >= slice_end:
-                c.need_resched = 1
-                bump(&t.n[N_PREEMPTIONS], 1)
-                break
-            if slice_end - now < left:
-                left = slice_end - now
         l.engine.run(c, l.engine, v, left)
+        # Acquire: pairs with raise_irq(). An interrupt is what a stay mostly ends with, and then nobody wants to know the time.
+        if mk_bare_load32(&p.pending, MK_ACQUIRE) & P_IRQS:
+            set_where(t, W_HOST)
+            # P_GUEST stays, and service() takes it away with the interrupt: while there is one nobody rings, whatever else comes in.
+            if mk_bare_load64(&v.requests, MK_RELAXED) == 0 and mk_bare_load32(&p.pending, MK_RELAXED) & (P_CALL | P_RESCHED):
+                bump(&t.n[N_SPURIOUS], 1)
+            return 0
         bump(&t.beat, 1)
         if mk_bare_load32(&l.vm.stopping, MK_RELAXED):
             break
-        if timed and not mk_bare_load32(&p.pending, MK_RELAXED) & P_IRQS:
+        if timed:
             now = os_now()
+    return left_by_itself(t, p, stay != 0 and now >= stay)
+
+
+cdef int left_by_itself(lctx *t, pcpu_t *p, bint own_exit) noexcept nogil:
+    """The guest's exit without an interrupt; *own_exit*: its time was over."""
+    # Who has rung in vain, or still will, only makes the next stay look once more.
     mk_bare_rmw32(&p.pending, MK_AND, MK_SEQ_CST, <uint32_t>~P_GUEST, 0)
     set_where(t, W_HOST)
-    bump(&t.n[N_EXITS], 1)
-    if not own_exit and mk_bare_load32(&p.pending, MK_RELAXED) & (P_CALL | P_RESCHED) and mk_bare_load64(&v.requests, MK_RELAXED) == 0:
-        bump(&t.n[N_SPURIOUS], 1)
-    if own_exit and l.fastpath_ratio > 0 and mk_random_unit(c) < l.fastpath_ratio:
+    if own_exit and t.l.fastpath_ratio > 0 and mk_random_unit(&t.c) < t.l.fastpath_ratio:
         bump(&t.n[N_FASTPATH], 1)
         return 1
     return 0

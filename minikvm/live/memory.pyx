@@ -57,7 +57,7 @@ cdef class LiveMemory:
         l.run_interrupt = calls.run_interrupt
         l.slot_stride = (sizeof(pcpu_t) + 127) & ~127
         l.slots = <char *>aligned(<size_t>l.slot_stride * pcpus)
-        l.call_from = <uint64_t *>aligned(<size_t>8 * l.vm.mask_words * pcpus)
+        l.call_from = <mk_atomic64 *>aligned(<size_t>8 * l.vm.mask_words * pcpus)
         l.call_hist = <mk_hdr *>self.zeroed(NR_KINDS * HIST_SHARDS, sizeof(mk_hdr))
         l.handle_hist = <mk_hdr *>self.zeroed(NR_KINDS * HIST_SHARDS, sizeof(mk_hdr))
         l.made_at = <mk_atomic64 *>self.zeroed(<size_t>NR_KINDS * n, 8)
@@ -67,6 +67,7 @@ cdef class LiveMemory:
         for i in range(pcpus):
             p = slot_of(l, i)
             p.idx = i
+            p.call_from = &p.one_word if l.vm.mask_words == 1 else &l.call_from[<size_t>i * l.vm.mask_words]
             pthread_mutex_init(&p.lock, NULL)
             p.bell.pending = &p.pending
             p.bell.bell = <mk_atomic32 *>(self.bells + 64 * i)

@@ -12,28 +12,32 @@ from minikvm.core.world cimport (
     mk_ctx, mk_point)
 from minikvm.live.os cimport os_futex_wait, os_futex_wake, os_now, pthread_mutex_lock, pthread_mutex_unlock
 from minikvm.live.state cimport (
-    N_IPIS_HANDLED, P_ACKS, P_AWAIT, P_CALL, P_HELD, P_IRQS, P_STOP, P_TICK, P_WORK, W_HOST, W_RUNQ, bump, lctx, live_t, pcpu_t, slot_of)
+    N_IPIS_HANDLED, P_ACKS, P_AWAIT, P_CALL, P_GUEST, P_HELD, P_IRQS, P_STOP, P_TICK, P_WORK, W_HOST, W_RUNQ, bump, lctx, live_t,
+    pcpu_t, slot_of)
 
 
-cdef int acknowledge(mk_ctx *c, live_t *l, pcpu_t *p) except -1 nogil:
-    """Tell every slot whose bit is in this slot's call_from that its call was served."""
-    cdef uint64_t *words = l.call_from + <size_t>p.idx * l.vm.mask_words
-    cdef uint64_t word
-    cdef uint32_t w
+cdef inline int answer(mk_ctx *c, live_t *l, uint32_t first, mk_atomic64 *callers) except -1 nogil:
+    """The callers of one word, the first of which is slot *first*."""
+    cdef uint64_t word = mk_bare_rmw64(callers, MK_XCHG, MK_ACQ_REL, 0, 0)
     cdef pcpu_t *sender
-    for w in range(l.vm.mask_words):
-        # Of many words most are empty, and a look is cheap. Of one word somebody wrote it just now: to look first would fetch its line
-        # twice, once to read it and once to own it.
-        if l.vm.mask_words > 1 and mk_bare_load64(<mk_atomic64 *>&words[w], MK_RELAXED) == 0:
-            continue
-        word = mk_bare_rmw64(<mk_atomic64 *>&words[w], MK_XCHG, MK_ACQ_REL, 0, 0)
-        while word:
-            sender = slot_of(l, w * 64 + ctz64(word))
-            word &= word - 1
-            # Release: what this pCPU did before is seen by the sender that reads 0 in call_wait(). seq_cst: pairs with await_slot().
-            if mk_bare_rmw32(&sender.acks_left, MK_ADD, MK_SEQ_CST, <uint32_t>-1, 0) == 1:
-                if mk_bare_load32(&sender.pending, MK_SEQ_CST) & P_AWAIT:
-                    raise_irq(c, l, sender, P_ACKS)
+    while word:
+        sender = slot_of(l, first + ctz64(word))
+        word &= word - 1
+        # Release: what this pCPU did before is seen by the sender that reads 0 in call_wait(). seq_cst: pairs with await_slot().
+        if mk_bare_rmw32(&sender.acks_left, MK_ADD, MK_SEQ_CST, <uint32_t>-1, 0) == 1:
+            if mk_bare_load32(&sender.pending, MK_SEQ_CST) & P_AWAIT:
+                raise_irq(c, l, sender, P_ACKS)
+    return 0
+
+
+cdef inline int acknowledge(mk_ctx *c, live_t *l, pcpu_t *p) except -1 nogil:
+    """Tell every slot whose bit is in this slot's call_from that its call was served."""
+    cdef uint32_t w
+    if p.call_from == &p.one_word:  # somebody wrote it just now: to look first would fetch its line twice, to read it and to own it
+        return answer(c, l, 0, &p.one_word)
+    for w in range(l.vm.mask_words):  # of many words most are empty, and a look is cheap
+        if mk_bare_load64(&p.call_from[w], MK_RELAXED):
+            answer(c, l, w * 64, &p.call_from[w])
     return 0
 
 
@@ -78,6 +82,7 @@ cdef void enqueue(lctx *t, pcpu_t *p) noexcept nogil:
 cdef int own(lctx *t, pcpu_t *p) except -1 nogil:
     """The slot is this thread's from here on."""
     t.c.pcpu = p.idx
+    t.slot = p
     t.c.need_resched = 0
     t.last_pcpu = p.idx
     mk_bare_store64(&p.slice_end, MK_RELAXED, os_now() + t.l.slice_ns)
@@ -133,12 +138,13 @@ cdef int take(lctx *t, pcpu_t *p) except -1 nogil:
 
 cdef int give(lctx *t) except -1 nogil:
     """Give the slot up: to the first in the queue, else to nobody."""
-    cdef pcpu_t *p = slot_of(t.l, t.c.pcpu)
+    cdef pcpu_t *p = t.slot
     cdef lctx *next_one
     cdef uint32_t old
     service(t)
     mk_bare_store32(&p.bell.tid, MK_RELAXED, 0)
     t.c.pcpu = -1
+    t.slot = NULL
     pthread_mutex_lock(&p.lock)
     mk_bare_store64(&p.tenures, MK_RELAXED, mk_bare_load64(&p.tenures, MK_RELAXED) + 1)
     next_one = p.head
@@ -166,18 +172,17 @@ cdef int give(lctx *t) except -1 nogil:
 
 cdef int service(lctx *t) except -1 nogil:
     """Handle what is pending on this thread's slot; IRQs are on. Returns the bits that were handled."""
-    cdef pcpu_t *p
+    cdef pcpu_t *p = t.slot
     cdef uint32_t irqs
     cdef lctx *work
-    if t.c.pcpu < 0:
+    if p is NULL:
         return 0
-    p = slot_of(t.l, t.c.pcpu)
     irqs = mk_bare_load32(&p.pending, MK_ACQUIRE) & P_IRQS
     if irqs == 0:
         return 0
     # What was seen is consumed, no more: a fetch_and() whose result nobody wants is one instruction, else it is a loop. What came in
-    # between stays for the next look. seq_cst: pairs with the fetch_or in raise_irq().
-    mk_bare_rmw32(&p.pending, MK_AND, MK_SEQ_CST, ~irqs, 0)
+    # between stays for the next look. P_GUEST is what enter_guest() left: from here on nobody rings. seq_cst: pairs with raise_irq().
+    mk_bare_rmw32(&p.pending, MK_AND, MK_SEQ_CST, ~(irqs | P_GUEST), 0)
     if irqs & P_CALL:
         acknowledge(&t.c, t.l, p)
     if irqs & P_TICK:
@@ -197,7 +202,7 @@ cdef int await_slot(lctx *t, pcpu_t *p, mk_atomic32 *until_zero, uint64_t ns) ex
     """Sleep in the host until something is pending on this thread's slot or *until_zero* is 0, at most *ns*; handles nothing."""
     cdef uint32_t held = mk_bare_load32(&p.pending, MK_RELAXED) & ~<uint32_t>P_IRQS
     if mk_bare_rmw32(&p.pending, MK_CMPXCHG, MK_SEQ_CST, held | P_AWAIT, held) == held:
-        # The swap, then this load, both seq_cst: pairs with the decrement and the load of pending in acknowledge().
+        # The swap, then this load, both seq_cst: pairs with the decrement and the load of pending in answer().
         if until_zero is NULL or mk_bare_load32(until_zero, MK_SEQ_CST) != 0:
             os_futex_wait(&p.pending, held | P_AWAIT, ns)
         mk_bare_rmw32(&p.pending, MK_AND, MK_ACQ_REL, <uint32_t>~P_AWAIT, 0)

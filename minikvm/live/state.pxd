@@ -22,7 +22,7 @@ cdef enum:
     P_IRQS = 0x3f
     # ... and what the holder is doing, in the same word, so that no test of a flag is followed by a sleep
     P_HELD = 0x100     # a thread holds the slot
-    P_GUEST = 0x200    # and is in the guest: ring the back end's doorbell
+    P_GUEST = 0x200    # and is in the guest: ring the back end's doorbell; or has left it, and P_IRQS are still to be handled
     P_AWAIT = 0x400    # and sleeps in the host, on this word: wake the futex
 
 cdef enum:
@@ -88,16 +88,17 @@ ctypedef struct call_t:
 ctypedef struct lctx
 
 ctypedef struct pcpu_t:
-    # what senders touch
+    # What senders touch: the first cache line, which no guest polls. A sender that owns it has all it needs of a call but the doorbell.
     mk_atomic32 pending
     mk_atomic32 acks_left   # acknowledgements that this slot's holder still awaits
-    mk_atomic32 nr_queued   # threads that wait for the slot
-    mk_atomic64 tenures     # how often a holder gave it up, each time with nothing left pending
+    mk_atomic64 one_word    # call_from of a VM with up to 64 pCPUs
+    mk_atomic64 *call_from  # a cpumask: who awaits an acknowledgement of this slot
     uint32_t idx
-    mk_atomic64 work        # lctx * of an interrupt-context initiator, or 0
+    mk_atomic32 nr_queued   # threads that wait for the slot
     mk_atomic64 slice_end   # ns; when the holder has had its timeslice
-    mk_atomic64 late_due    # ns; when the wire delivers late_bits
-    mk_atomic32 late_bits
+    mk_atomic64 work        # lctx * of an interrupt-context initiator, or 0
+    mk_atomic64 tenures     # how often a holder gave it up, each time with nothing left pending
+    mk_atomic32 late_bits   # what the wire still carries
     uint32_t pad
     # hand-over, under the lock
     mk_atomic64 holder      # lctx *, or 0; read by the watchdog without the lock
@@ -111,6 +112,7 @@ ctypedef struct live_t
 ctypedef struct lctx:
     mk_ctx c                # first: an mk_ctx * of the live world is an lctx *
     live_t *l
+    pcpu_t *slot            # c.pcpu's, or NULL
     call_t call
     lctx *next              # in a slot's queue
     mk_atomic32 run         # futex: the slot was granted; others write
@@ -161,7 +163,7 @@ ctypedef struct live_t:
     uint32_t slot_stride
     uint32_t nr_used
     uint32_t *used          # the pCPUs that vCPUs are scheduled on
-    uint64_t *call_from     # nr_pcpus cpumasks: who awaits an acknowledgement of this slot
+    mk_atomic64 *call_from  # the slots' cpumasks, where one word is not enough
     mk_backend *backend
     mk_engine *engine
     uint32_t spin           # guest work burns the CPU
