@@ -78,7 +78,6 @@ cdef int call_many(mk_ctx *c, const uint64_t *mask, int wait) except -1 nogil:
     if word & (word - 1) or word == 0:
         return call_several(t, mask, wait)
     p = slot_of(l, ctz64(word))
-    mk_prefetchw(&p.pending)  # its line comes while one's own is worked on
     expect(own, 1)
     queue(own, p)
     return interrupt(c, l, p, P_CALL)
