@@ -2,7 +2,7 @@
 
 All that matters is in one word, ``pcpu_t.pending``: what came in, whether somebody holds the slot, and how the holder waits. A holder
 enters the guest, or sleeps, by a compare-and-swap from "held, nothing pending" to "held, waiting"; who raises an interrupt sets its
-bit with one fetch_or and learns from the old value how to wake the holder. So there is no flag that is tested and then slept on.
+bit with one atomic operation and learns from the old value how to wake the holder. So there is no flag that is tested and then slept on.
 """
 from libc.stdint cimport uint32_t, uint64_t
 from minikvm.core.bits cimport ctz64
