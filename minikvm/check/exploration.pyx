@@ -1,12 +1,10 @@
 """An exploration of a program of rows and functions: compiles the rows, runs the explorer, counts outcomes."""
 from libc.stdint cimport int32_t, uint64_t
-from libc.stdlib cimport calloc, free, malloc
-from libc.string cimport memset
-from minikvm.check.explorer cimport (
-    OP_LOCK, XR_BLOCKED, XR_ENDED, explorer_free, explorer_new, mk_explorer, mk_program)
+from libc.stdlib cimport calloc, free
+from minikvm.check.explorer cimport OP_LOCK, explorer_free, explorer_new, mk_explorer, mk_program
 from minikvm.check.graph cimport (
     EF_AWAIT, EF_CREATE, EF_MUST, EF_NORETURN, EF_RMW, EV_CHOOSE, EV_FENCE, EV_READ, EV_SYNC, EV_WRITE, INIT, co_last, event, mk_graph)
-from minikvm.check.model cimport mk_model, model_from
+from minikvm.check.model cimport model_from
 from minikvm.check.outcomes cimport outcome_table, outcomes_add, outcomes_as_counter, outcomes_free
 from minikvm.check.rows cimport (
     NOTE_ASSERT, ROW_ASSERT, ROW_CALC, ROW_EVENT, ROW_GOTO, ROW_IF, ROW_JOIN, ROW_REGISTERS, ROW_SET, row, row_thread, run_rows)
@@ -62,6 +60,9 @@ cdef int outcome_of(observer *o, mk_program *p, mk_explorer *x, bint blocked) ex
         if t < 0:
             w = co_last(g, o.place[i])
             values[i] = g.loc[o.place[i]].init if w == INIT else g.ev[w].wval
+            continue
+        if not g.th[t].created:
+            values[i] = 0  # to run it would add its events
             continue
         th = (<row_thread **>p.self)[t]
         run_rows(th, x, t)  # its registers may be of another execution: at most a replay

@@ -6,7 +6,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Union
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from minikvm.check.execution import Graph
 from minikvm.check.fingerprint import code_of, fingerprint
@@ -15,7 +15,7 @@ from minikvm.check.parser import ORDERS, ProgramError, Row, parse_thread
 if TYPE_CHECKING:
     from minikvm.check.search import Progress
 
-Thread = Union[list[Row], Callable[[Any], None]]
+Thread: TypeAlias = list[Row] | Callable[[Any], None]
 
 
 class Program:
