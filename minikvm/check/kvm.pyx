@@ -240,6 +240,11 @@ cdef class Scene(Steered):
             names += [f"{name}{i}" for i in range(self.s.count[k])]
         return tuple(names)
 
+    @property
+    def watched(self):
+        """What is called with each graph, or None."""
+        return self.on_graph
+
     def watch(self, on_graph):
         """Call *on_graph* with each graph that is completed or blocked."""
         self.on_graph = on_graph
