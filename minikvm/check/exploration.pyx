@@ -1,16 +1,18 @@
 """An exploration of a program of rows and functions: compiles the rows, runs the explorer, counts outcomes."""
-from libc.stdint cimport int32_t, uint64_t
+from libc.stdint cimport int32_t, uint8_t, uint64_t
 from libc.stdlib cimport calloc, free
 from minikvm.check.explorer cimport OP_LOCK, explorer_free, explorer_new, mk_explorer, mk_program
 from minikvm.check.graph cimport (
     EF_AWAIT, EF_CREATE, EF_MUST, EF_NORETURN, EF_RMW, EV_CHOOSE, EV_FENCE, EV_READ, EV_SYNC, EV_WRITE, INIT, co_last, event, mk_graph)
 from minikvm.check.model cimport model_from
-from minikvm.check.outcomes cimport outcome_table, outcomes_add, outcomes_as_counter, outcomes_free
+from minikvm.check.outcomes cimport outcome_table, outcomes_add, outcomes_as_counter, outcomes_free, outcomes_packed, outcomes_unpack
 from minikvm.check.rows cimport (
     NOTE_ASSERT, ROW_ASSERT, ROW_CALC, ROW_EVENT, ROW_GOTO, ROW_IF, ROW_JOIN, ROW_REGISTERS, ROW_SET, row, row_thread, run_rows)
 from minikvm.check.steering cimport Steered
 from minikvm.check.threads cimport Operations
 from minikvm.check.view cimport graph_view
+
+from base64 import b64decode, b64encode
 
 from minikvm.check.modelload import model_object
 from minikvm.check.parser import AWAITS, FENCES, ORDERS, RMW_OPS, ProgramError
@@ -322,19 +324,13 @@ cdef class Exploration(Steered):
 
     def found(self):
         """Everything that was found so far, as plain data that merge() takes."""
-        outcomes = [[*values, n] for values, n in sorted(outcomes_as_counter(&self.watched.table).items())]
+        outcomes = b64encode(outcomes_packed(&self.watched.table)).decode()
         return {**Steered.found(self), "errors": dict(self.errors), "outcomes": outcomes}
 
     def merge(self, found):
         """Add what another exploration of the same program found. ValueError for another program's."""
-        cdef uint64_t values[MAX_OBSERVED]
-        cdef int i
-        for outcome in found["outcomes"]:
-            if len(outcome) != self.watched.n + 1:
-                raise ValueError(f"an outcome of {len(outcome) - 1} values; there are {self.watched.n}")
-            for i in range(self.watched.n):
-                values[i] = outcome[i]
-            outcomes_add(&self.watched.table, values, outcome[self.watched.n])
+        cdef bytes outcomes = b64decode(found["outcomes"], validate=True)
+        outcomes_unpack(&self.watched.table, <const uint8_t *><const char *>outcomes, len(outcomes))
         for key, n in found["errors"].items():
             self.errors[key] = self.errors.get(key, 0) + n
         Steered.merge(self, found)

@@ -189,7 +189,8 @@ def explore(
         found: Result = exploration.result()
         found.exhausted, found.seconds = search.exhausted, search.seconds
         if isinstance(search, RandomSearch):
-            found.walks, found.estimate, found.estimate_error = search.walks, search.complete.mean, search.complete.error
+            found.walks = search.estimate.walks
+            found.estimate, found.estimate_error = search.estimate.complete.mean, search.estimate.complete.error
         return found
 
     try:
