@@ -28,6 +28,8 @@ SAVE_EVERY = 30.0
 TELL_EVERY = 0.5
 GUESS = 0.03
 """The part of the time that is spent to know how far it is, when somebody wants to know."""
+ALONE = 0.1
+"""Seconds before other processes are begun: most programs need none."""
 ALL = 1 << 62
 
 
@@ -179,7 +181,7 @@ class Search:
         """Explore until exhausted (True) or until the budget is spent (False). Interrupted; whatever threads and callbacks raise."""
         with Interrupts() as interrupts:
             try:
-                alone = self._alone(interrupts, 0.1 if self.jobs > 1 else None)
+                alone = self._alone(interrupts, ALONE if self.jobs > 1 else None)
                 if not alone and self.jobs > 1 and self._budget_left():
                     from minikvm.check.jobs import run_jobs
 
