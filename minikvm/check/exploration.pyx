@@ -1,6 +1,6 @@
 """An exploration of a program of rows and functions: compiles the rows, runs the explorer, counts outcomes."""
 from libc.stdint cimport int32_t, uint8_t, uint64_t
-from libc.stdlib cimport calloc, free
+from libc.stdlib cimport calloc, free, malloc
 from minikvm.check.explorer cimport OP_LOCK, explorer_free, explorer_new, mk_explorer, mk_program
 from minikvm.check.graph cimport (
     EF_AWAIT, EF_CREATE, EF_MUST, EF_NORETURN, EF_RMW, EV_CHOOSE, EV_FENCE, EV_READ, EV_SYNC, EV_WRITE, INIT, co_last, event, mk_graph)
@@ -16,7 +16,7 @@ from base64 import b64decode, b64encode
 
 from minikvm.check.modelload import model_object
 from minikvm.check.parser import AWAITS, FENCES, ORDERS, RMW_OPS, ProgramError
-from minikvm.check.program import Result
+from minikvm.check.program import Result, groups_of
 from minikvm.check.rows import CONDITIONS
 
 SIMPLE = {"SET": ROW_SET, "CALC": ROW_CALC, "IF": ROW_IF, "GOTO": ROW_GOTO, "ASSERT": ROW_ASSERT, "JOIN": ROW_JOIN}
@@ -122,6 +122,12 @@ cdef class Exploration(Steered):
                 self.has_asserts = True
             else:
                 self.compile(i, program.threads[i], registers)
+        if symmetry:
+            self.x.group = <int32_t *>malloc(self.nthreads * sizeof(int32_t))
+            if self.x.group == NULL:
+                raise MemoryError
+            for i, group in enumerate(groups_of(program, symmetry)):
+                self.x.group[i] = group
         self.python = bool(self.functions)  # greenlets are switched with the GIL held
         self.observe(program, registers, outcomes)
 
