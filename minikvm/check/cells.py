@@ -121,8 +121,9 @@ class Checker:
         loop = create(self.manager, "loop", self.loop)
         injectors = [create(self.manager, "injector", wanted) for wanted in self.config.injectors]
         parts = [(made, "strategy"), (loop, "loop"), *((injector, "injector") for injector in injectors)]
-        capsules = [native_of(part, kind) for part, kind in parts]
-        python = any(part.native() is None for part, _ in parts)
+        native = [part.native() for part, _ in parts]  # once: a second call may free what the first one gave
+        python = any(capsule is None for capsule in native)
+        capsules = [native_of(part, kind) if capsule is None else capsule for (part, kind), capsule in zip(parts, native, strict=True)]
         self.scope.membarrier = "membarrier" in getattr(made, "uses", ()) or made.name == "asymmetric"
         scene = Scene(self.scope, self.manager.create("model", model), capsules[0], capsules[1], capsules[2:], python, on_violation)
         scene.objects = (made, loop, injectors, capsules)
