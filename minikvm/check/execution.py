@@ -45,12 +45,16 @@ class Note(NamedTuple):
 
 @dataclass(frozen=True)
 class Graph:
-    """An execution graph: ``threads[t][i]`` is an event; ``co`` has each location's writes in coherence order, without the initial one."""
+    """An execution graph: ``threads[t][i]`` is an event; ``co`` has each location's writes in coherence order, without the initial one.
+
+    ``joining``: threads that wait for the end of a thread that does not end.
+    """
 
     threads: tuple[tuple[Event, ...], ...]
     co: Mapping[str, tuple[Place, ...]]
     init: Mapping[str, int]
     notes: tuple[tuple[Note, ...], ...] = ()
+    joining: tuple[int, ...] = ()
 
     def event(self, place: tuple[int, int]) -> Event:
         """The event at (thread, index)."""
@@ -59,7 +63,7 @@ class Graph:
     @property
     def blocked(self) -> bool:
         """Does somebody wait for ever?"""
-        return any(events and events[-1].blocked for events in self.threads)
+        return bool(self.joining) or any(events and events[-1].blocked for events in self.threads)
 
     def canonical(self) -> Hashable:
         """Equal iff two executions of a program are the same: events, reads-from and coherence order."""

@@ -64,6 +64,9 @@ cdef int outcome_of(observer *o, mk_program *p, mk_explorer *x, bint blocked) ex
             w = co_last(g, o.place[i])
             values[i] = g.loc[o.place[i]].init if w == INIT else g.ev[w].wval
             continue
+        if not g.th[t].created:
+            values[i] = 0  # to run it would add its events
+            continue
         th = (<row_thread **>p.self)[t]
         run_rows(th, x, t)  # its registers may be of another execution: at most a replay
         values[i] = th.regs[o.place[i]]

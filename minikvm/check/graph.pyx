@@ -143,6 +143,9 @@ cdef int32_t graph_append(mk_graph *g, const event *e) except -1 nogil:
     th.n += 1
     g.n += 1
     set_clock(g, id)
+    if e.flags & EF_CREATE:
+        g.th[e.operand].created = 1
+        g.th[e.operand].creator = id
     return id
 
 

@@ -1,7 +1,7 @@
 """Execution graphs as Python objects: for tests, for models written in Python, for counterexamples."""
 from libc.stdint cimport int32_t
 from minikvm.check.graph cimport (
-    EF_AWAIT, EF_BLOCKED, EF_CREATE, EF_PENDING, EF_RMW, EV_CHOOSE, EV_FENCE, EV_READ, EV_SYNC, EV_WRITE, INIT, event, mk_graph)
+    EF_AWAIT, EF_BLOCKED, EF_CREATE, EF_PENDING, EF_RMW, EV_CHOOSE, EV_FENCE, EV_READ, EV_SYNC, EV_WRITE, INIT, TH_JOINING, event, mk_graph)
 
 from minikvm.check.execution import Event, Graph, Note
 
@@ -61,4 +61,5 @@ cdef object graph_view(const mk_graph *g, tuple loc_names):
         init[name] = g.loc[l].init
         if g.loc[l].nco:
             co[name] = tuple([place(g, g.loc[l].co[i]) for i in range(g.loc[l].nco)])
-    return Graph(threads=tuple(threads), co=co, init=init, notes=tuple(notes))
+    joining = tuple([t for t in range(g.stride) if g.th[t].status == TH_JOINING])
+    return Graph(threads=tuple(threads), co=co, init=init, notes=tuple(notes), joining=joining)

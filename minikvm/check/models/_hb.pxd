@@ -43,6 +43,9 @@ cdef inline bint is_fenced(const event *e) noexcept nogil:
 
 
 cdef inline bint acquires(const event *e) noexcept nogil:
+    """An RMW that fails does not: it is a relaxed read (atomics.h)."""
+    if e.flags & EF_RMW and not rmw_succeeds(e):
+        return False
     return e.kind & EV_READ and (e.order == MK_ACQUIRE or e.order == MK_ACQ_REL or e.order == MK_SEQ_CST)
 
 
@@ -51,6 +54,8 @@ cdef inline bint releases(const event *e) noexcept nogil:
 
 
 cdef inline bint is_sc_access(const event *e) noexcept nogil:
+    if e.flags & EF_RMW and not rmw_succeeds(e):
+        return False
     return e.order == MK_SEQ_CST and e.kind & (EV_READ | EV_WRITE)
 
 

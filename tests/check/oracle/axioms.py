@@ -1,7 +1,7 @@
 """The four memory models, written down as their papers and cat files do, over graphs whose RMWs are two events and a link, rmw.
 
 sc, tso: Alglave, Maranget, Tautschnig, TOPLAS 2014 (TSO as a machine: Owens, Sarkar, Sewell, TPHOLs 2009). rc11: Lahav et al., PLDI 2017,
-as herd7's rc11.cat has it. lkmm: tools/memory-model/linux-kernel.{bell,cat,def} of Linux 6.1 and later, without RCU; locks as lock.cat.
+as herd7's rc11.cat has it. lkmm: tools/memory-model/linux-kernel.{bell,cat,def} as of Linux 6.3, without RCU; locks as lock.cat.
 Initial writes are no events here: nothing comes before them, so they are in no cycle; from-read knows them.
 """
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from .relations import Rel, acyclic, empty, irreflexive
 from .statements import INIT, RMWS
 
-LIVES = ("SPAWN", "JOIN")  # order everything before and after, in both threads
+LIVES = ("SPAWN", "JOIN")
 SC_FENCES = ("mb", "sc", "before_atomic", "after_atomic")
 
 
@@ -119,6 +119,7 @@ def tso(graph):
     x = Execution(graph)
     if not coherent(x):
         return False
+    # A thread's start and a join drain the buffer, as the system calls they are.
     ppo = (x.M @ x.po @ x.M) - (x.W @ x.po @ x.R)
     locked = x["RMW", "W:sc"]  # RMWs that fail, too: they drain the buffer although they write nothing; a seq_cst store is an xchg
     implied = (x.W @ x.po @ (locked & x.R)) | ((locked & x.W) @ x.po @ x.R)
@@ -162,8 +163,9 @@ def lkmm(graph):
     rmb = r4rmb @ x.fencerel("rmb") @ r4rmb
     wmb = x.W @ x.fencerel("wmb") @ x.W
     rmw = x["RMW"] - x["LKR"]
-    unlock_lock = po @ x["UL"] @ x.rf @ (x["LKR"] & x.R) @ po
-    mb = m @ (x.fencerel("mb", "sc", *LIVES)
+    unlock_lock = po @ x["UL"] @ (po | x.rf) @ (x["LKR"] & x.R) @ po
+    lives = x.po & x.ext  # from before a thread's start to the thread, from the thread to after its join: minikvm's own
+    mb = m @ (x.fencerel("mb", "sc") | lives
               | (x.fencerel("before_atomic") @ rmw @ po.optional())
               | (po.optional() @ rmw @ x.fencerel("after_atomic"))) @ m
     strong_fence = mb
@@ -176,7 +178,8 @@ def lkmm(graph):
     to_w = rwdep | (overwrite & x.int)
     to_r = x.addr | (dep @ rfi)
     ppo = to_r | to_w | fence | (unlock_lock & x.int)
-    cumul_fence = (rfe.optional() @ (strong_fence | po_rel)) | wmb | (m @ unlock_lock @ m)
+    rmw_sequence = (x.rf @ x.rmw).star()  # since 6.3
+    cumul_fence = ((rfe.optional() @ (strong_fence | po_rel)) | wmb | (m @ unlock_lock @ m)) @ rmw_sequence
     prop = m @ (overwrite & x.ext).optional() @ cumul_fence.star() @ rfe.optional() @ m
     hb = ppo | rfe | ((prop - prop.identity()) & x.int)
     pb = prop @ strong_fence @ hb.star()

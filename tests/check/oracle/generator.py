@@ -4,7 +4,7 @@ from __future__ import annotations
 from random import Random
 from typing import NamedTuple
 
-REGISTERS = ("a", "b", "c", "d", "e", "f", "g", "h")
+REGISTERS = tuple("abcdefghijklmnop")
 LOAD_ORDERS = ("plain", "relaxed", "relaxed", "acquire", "acquire", "sc")
 STORE_ORDERS = ("plain", "relaxed", "relaxed", "release", "release", "sc")
 RMW_ORDERS = ("relaxed", "relaxed", "acquire", "release", "acq_rel", "sc", "full")
