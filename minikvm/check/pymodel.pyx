@@ -38,7 +38,9 @@ cdef void forget(object capsule) noexcept:
 
 
 def capsule_of(model, loc_names=()):
-    """The capsule of a kinds.MemoryModel: its own, or one around its Python method, which keeps the model. loc_names: for the graphs it sees.
+    """The capsule of a kinds.MemoryModel: its own, or one around its Python method, which keeps the model.
+
+    loc_names: of the locations in the graphs that it sees.
 
     TypeError when it has neither. A model has to accept every addition that is maximal: it is not asked (model.pxd).
     """

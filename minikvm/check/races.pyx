@@ -1,16 +1,16 @@
 """Data races: two accesses of one location in different threads, one a write, one plain, that nothing orders.
 
-C11's definition, for sc, tso and rc11: neither happens before the other (hb of models/_hb.pyx; Lahav et al., PLDI 2017). Under sc and tso too:
-what counts is what the source says, not what the machine happens to order. The kernel's, for lkmm: linux-kernel.cat, "Plain accesses and
-data races" (Linux 6.3 and later); explained in tools/memory-model/Documentation/explanation.txt:
+C11's definition, for sc, tso and rc11: neither happens before the other (hb of models/_hb.pyx; Lahav et al., PLDI 2017). Under sc
+and tso too: what counts is what the source says, not what the machine happens to order. The kernel's, for lkmm: linux-kernel.cat, "Plain
+accesses and data races" (Linux 6.3 and later); explained in tools/memory-model/Documentation/explanation.txt:
   xbstar = (hb U pb)*          vis = cumul-fence*; rfe?; [Marked]; ((strong-fence; [Marked]; xbstar) U (xbstar & int))
   w-pre-bounded = [Marked]; (addr U fence)?                w-post-bounded = fence?; [Marked]; (rf; rmw)*
   r-pre-bounded = [Marked]; (addr U nonrw-fence U rmb)?    r-post-bounded = (nonrw-fence U rmb)?; [Marked]
   ww-vis = fence U (strong-fence; xbstar; w-pre-bounded) U (w-post-bounded; vis; w-pre-bounded)
   wr-vis = fence U (strong-fence; xbstar; r-pre-bounded) U (w-post-bounded; vis; r-pre-bounded)
   rw-xbstar = fence U (r-post-bounded; xbstar; w-pre-bounded)
-A write and a later one race unless ww-vis, and rw-xbstar if the first is plain, and wr-vis if the second is. A write and a read that sees it
-or a later one race unless wr-vis, or rw-xbstar the other way round. A read and a write that it does not see race unless rw-xbstar.
+A write and a later one race unless ww-vis, and rw-xbstar if the first is plain, and wr-vis if the second is. A write and a read that sees
+it or a later one race unless wr-vis, or rw-xbstar the other way round. A read and a write that it does not see race unless rw-xbstar.
 
 An initial value races with nothing.
 """
