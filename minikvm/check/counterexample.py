@@ -90,8 +90,11 @@ class Drawer:
             return f"calls for {call.name} on vCPU {who}{' and waits' if call.waits else ''}"
         if note.kind == RETURNED:
             return f"the call for {self.scope.calls[note.subject].name} returns"
-        return {COMMIT: "the last check passes: enters the guest", ENTRY_END: "is out of the guest", ABORT: "the last check fails: no entry",
-                WALK_BEGIN: "walks the shadow page tables", WALK_END: "the walk ends", WOKE: f"wakes vCPU {note.subject}"}.get(note.kind, "")
+        texts = {
+            COMMIT: "the last check passes: enters the guest", ENTRY_END: "is out of the guest", ABORT: "the last check fails: no entry",
+            WALK_BEGIN: "walks the shadow page tables", WALK_END: "the walk ends", WOKE: f"wakes vCPU {note.subject}",
+        }  # fmt: skip
+        return texts.get(note.kind, "")
 
     def _event(self, t: int, i: int) -> None:
         event = self.graph.threads[t][i]
@@ -194,9 +197,10 @@ class Drawer:
             return (f"The call for {name} waits, and yet returned ({self._call_step(f.call)}) without having seen {vcpu} leave the guest, "
                     f"which it had entered without seeing the request ({self._step(f.other)}).")
         if f.property == "P3":
-            return f"{vcpu} sleeps for ever although {self._pending(f.vcpu)} is pending for it: it saw no request, and nobody saw it asleep."
+            return f"{vcpu} sleeps for ever although {self._pending(f.vcpu)} is pending: it saw no request, and nobody saw it asleep."
         if f.property == "P4":
-            return f"{vcpu} reads a page ({self._step((f.thread, f.index))}) that is freed ({self._step(f.other)}) with nothing that orders the two."
+            here, there = self._step((f.thread, f.index)), self._step(f.other)
+            return f"{vcpu} reads a page ({here}) that is freed ({there}), and nothing orders the two."
         if f.property == "P5":
             return f"{vcpu} cannot enter the guest: {self._pending(f.vcpu)} keeps it out, and nobody will clear it."
         if f.property == "P6":

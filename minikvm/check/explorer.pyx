@@ -11,7 +11,7 @@ from minikvm.check.graph cimport (
     TH_ENDED, TH_JOINING, TH_RUNNABLE, co_last, event, graph_append, graph_copy, graph_drop_notes, graph_free, graph_new, graph_note,
     graph_place, graph_set_rf, graph_truncate, graph_unplace, graph_write_half, in_prefix, location, mk_graph, note, po_thread, rank_of)
 from minikvm.check.model cimport MODEL_MONOTONE, mk_model
-from minikvm.core.world cimport MK_ADD, MK_AND, MK_CMPXCHG, MK_OR, MK_XCHG
+from minikvm.core.world cimport MK_ADD, MK_AND, MK_OR, MK_XCHG
 
 
 class ReplayError(RuntimeError):

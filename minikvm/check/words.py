@@ -72,7 +72,7 @@ class Words:
             return "await"
         return {"R": "rmw" if event.rmw else "load", "W": "store", "RMW": "rmw"}.get(event.kind, "note")
 
-    def text(self, event: Event) -> str:  # noqa: C901
+    def text(self, event: Event) -> str:
         """The operation."""
         if event.kind == "F":
             return FENCES.get(event.op, "fence")
