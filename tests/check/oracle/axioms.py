@@ -23,6 +23,7 @@ class Execution:
         self._reader, self._writer = {}, {}  # (thread, place) -> event
         self._locs, self._threads = [], []
         self._lives = []  # SPAWN or JOIN, event, thread
+        self._locked = {}
         for t, events in enumerate(graph.threads):
             for i, event in enumerate(events):
                 self._add(t, i, event, around)
@@ -56,7 +57,10 @@ class Execution:
         if event.kind == "CHOOSE":
             return
         rmw = s.op in RMWS or s.op == "LOCK"
-        marks = [mark for mark, holds in (("RMW", rmw), ("LKR", s.op == "LOCK"), ("UL", s.op == "UNLOCK"),
+        if s.op == "LOCK":
+            self._locked.setdefault(t, []).append(event.loc)
+        unlocks = s.op == "UNLOCK" and event.loc in self._locked.get(t, ())
+        marks = [mark for mark, holds in (("RMW", rmw), ("LKR", s.op == "LOCK"), ("UL", unlocks),
                                           ("Noreturn", s.op in RMWS and s.reg is None)) if holds]
         fences = ["F", "F:" + around] if event.kind == "RMW" and s.order == "full" and around else None
         if fences:
