@@ -3,9 +3,9 @@ from libc.stdint cimport int32_t, uint64_t
 from minikvm.check.explorer cimport AWAIT_NONE
 from minikvm.check.graph cimport EF_AWAIT, EV_READ
 from minikvm.check.pcpus cimport await_change, leave_pcpu, move_if_wanted, take_interrupt, take_pcpu
-from minikvm.check.scene cimport ACTOR_VCPU, LC_EVENT, LC_SLOT, SLOT_TAKEN, access, at, call, choose, kthread, make_call, scene
+from minikvm.check.scene cimport ACTOR_VCPU, LC_EVENT, LC_REQUESTS, LC_SLOT, SLOT_TAKEN, access, at, call, choose, kthread, make_call, scene
 from minikvm.core.entry cimport shadow_walk, vcpu_block, vcpu_load, vcpu_put
-from minikvm.core.world cimport MK_ACQUIRE, MK_RELAXED, MK_REQ_NO_ACTION, mk_loop, mk_vcpu
+from minikvm.core.world cimport MK_ACQUIRE, MK_RELAXED, MK_REQ_MASK, MK_REQ_NO_ACTION, mk_loop, mk_vcpu
 
 
 cdef void begin(kthread *k) noexcept nogil:
@@ -26,6 +26,7 @@ cdef void begin(kthread *k) noexcept nogil:
     k.migrated = 0
     k.aborted = 0
     k.aborted_for = 0
+    k.consumed_ever = 0
 
 
 cdef int own_calls(kthread *k) except -1 nogil:
@@ -74,6 +75,20 @@ cdef int one_pass(kthread *k, mk_vcpu *v) except -1 nogil:
     return 0
 
 
+cdef bint is_dead(kthread *k, mk_vcpu *v) except -1 nogil:
+    """Was a sticky request made to it? Then it stays in user space."""
+    cdef scene *s = k.s
+    cdef const call *q
+    cdef uint64_t seen = 0
+    cdef int32_t i
+    for i in range(s.ncalls):
+        q = &s.calls[i]
+        if s.vm.sticky_mask >> (q.request & MK_REQ_MASK) & 1 and not q.request & MK_REQ_NO_ACTION and q.targets >> v.idx & 1:
+            access(k, EV_READ, 0, 0, MK_RELAXED, at(s, LC_REQUESTS, v.idx), 0, 0, b"vcpu.requests", &seen)
+            return seen & s.vm.sticky_mask != 0
+    return False
+
+
 cdef int vcpu_body(void *arg) except -1 nogil:
     """A vCPU: loaded on its pCPU, so many entries, put."""
     cdef kthread *k = <kthread *>arg
@@ -84,7 +99,7 @@ cdef int vcpu_body(void *arg) except -1 nogil:
         take_pcpu(k, k.home)
         vcpu_load(&k.c, v)
     own_calls(k)
-    while left:
+    while left and not is_dead(k, v):
         left -= one_pass(k, v)
     vcpu_put(&k.c, v)
     return leave_pcpu(k)

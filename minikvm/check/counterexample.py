@@ -137,7 +137,6 @@ class Drawer:
             name, after, before = barrier
             missing = f"{name} between step {self.step_of[after]} and step {self.step_of[before]} of {self.scope.actors[after[0]].name}"
         row["missed"] = {"step": newer, "missing": missing}
-        row["remark"] = f"reads the old value; did not see step {newer}" + (f": no {missing}" if missing else "")
 
     # ---- what went wrong ----
 

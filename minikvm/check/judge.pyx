@@ -74,6 +74,21 @@ cdef bint ordered(judging *j, int32_t a, int32_t b) except -1 nogil:
     return happens_before(&j.clocks, j.g, a, b)
 
 
+cdef bint ordered_after(judging *j, int32_t a, int32_t b) except -1 nogil:
+    """Does *a* happen before what comes after *b* in its thread? A fully ordered RMW has a fence behind it."""
+    cdef const event *e = &j.g.ev[b]
+    cdef int32_t i
+    if ordered(j, a, b):
+        return True
+    if j.rf_orders:
+        return False
+    for i in range(j.clocks.nfences):
+        if (j.clocks.fence[i].thread == e.thread and j.clocks.fence[i].place == 3 * <uint32_t>e.index + 2
+                and j.clocks.fence_before[<size_t>i * j.clocks.stride + j.g.ev[a].thread] > 3 * <uint32_t>j.g.ev[a].index + 1):
+            return True
+    return False
+
+
 cdef inline int32_t loc_of(const scene *s, int location_class, int32_t index) noexcept nogil:
     return s.base[location_class] + index
 
@@ -120,7 +135,9 @@ cdef bint next_stay(const judging *j, int32_t t, int32_t *at, stay *out) noexcep
             out.walk = n.kind == MK_EV_WALK_BEGIN
             mode = loc_of(j.s, LC_MODE, out.vcpu)
             out.began = last_write_before(g, t, n.pos, mode) if out.walk else began
-            out.check = NONE_YET if out.walk else last_read(g, t, begin_pos, n.pos, loc_of(j.s, LC_REQUESTS, out.vcpu))
+            # A walk looks at the requests after its mode is stored, an entry before it is committed.
+            out.check = last_read(g, t, n.pos, n.pos + 1, loc_of(j.s, LC_REQUESTS, out.vcpu)) if out.walk else last_read(
+                g, t, begin_pos, n.pos, loc_of(j.s, LC_REQUESTS, out.vcpu))
             out.ended = end_of(j, t, at[0], mode)
             out.at = n.pos
             return True
@@ -204,7 +221,7 @@ cdef bint missed(const judging *j, const made_call *c, const stay *e) noexcept n
     """Is it a stay that the call has to see the end of? An entry that missed the request; where there is none, one that the call met."""
     cdef const call *q = &j.s.calls[c.number]
     cdef int32_t made, mode
-    if not e.walk and not q.request & MK_REQ_NO_ACTION:
+    if not q.request & MK_REQ_NO_ACTION:
         made = request_write(j, c, e.vcpu)
         if made == NONE_YET or e.check == NONE_YET:
             return False
@@ -224,7 +241,7 @@ cdef bint saw_end(judging *j, const made_call *c, const stay *e) except -1 nogil
         x = &j.g.ev[th.ev[i]]
         if x.kind & EV_READ and x.loc == loc_of(j.s, LC_MODE, e.vcpu) and rank_of(j.g, x.rf) >= j.g.ev[e.ended].rank:
             return True
-    return c.end > c.begin and ordered(j, e.ended, th.ev[c.end - 1])
+    return c.end > c.begin and ordered_after(j, e.ended, th.ev[c.end - 1])
 
 
 cdef int judge_wait(judging *j, const made_call *c) except -1 nogil:
@@ -323,6 +340,21 @@ cdef bint event_owed(const judging *j, int32_t t, const stay *e) noexcept nogil:
     return False
 
 
+cdef bint sticky_owed(const judging *j, int32_t vcpu) noexcept nogil:
+    """Was a sticky request ever made to this vCPU? It holds for ever, whoever cleared its bit."""
+    cdef const call *q
+    cdef int32_t i, k
+    cdef made_call c
+    for k in range(j.s.nthreads):
+        i = 0
+        while next_call(j, k, &i, &c):
+            q = &j.s.calls[c.number]
+            if (j.s.vm.sticky_mask >> (q.request & MK_REQ_MASK) & 1 and not q.request & MK_REQ_NO_ACTION and c.targets >> vcpu & 1
+                    and request_write(j, &c, vcpu) != NONE_YET):
+                return True
+    return False
+
+
 cdef int judge_blocked(judging *j, int32_t t) except -1 nogil:
     """A thread that waits for ever: by what it waits for, and what is owed to it."""
     cdef const mk_graph *g = j.g
@@ -352,7 +384,7 @@ cdef int judge_blocked(judging *j, int32_t t) except -1 nogil:
             have = True
         loc = loc_of(j.s, LC_REQUESTS, t)
         w = co_last(g, loc)
-        if have and ((w != INIT and g.ev[w].wval != 0) or event_owed(j, t, &last)):
+        if have and ((w != INIT and g.ev[w].wval != 0) or event_owed(j, t, &last) or sticky_owed(j, t)):
             found(j, 1, t, th.n - 1, t, -1, last.check)
     return 0
 

@@ -12,8 +12,7 @@ from minikvm.check.judge cimport MAX_FINDINGS, finding, judge
 from minikvm.check.model cimport mk_model, model_from
 from minikvm.check.pcpus cimport checked_machine
 from minikvm.check.scene cimport (
-    ACTOR_IRQ, ACTOR_TASK, ACTOR_VCPU, LC_ACKS, LC_CLASSES, LC_CPU, LC_EVENT, LC_MIGRATE, LC_MODE, LC_OTHER, LC_PAGE, LC_PAYLOAD, LC_PTE,
-    LC_REQUESTS, LC_RUN, LC_SLOT, LC_STRATEGY, LC_TOKEN, LC_WAIT, MAX_OTHER, SLOT_TAKEN, call, checked_observer, checked_world, kthread, scene)
+    ACTOR_IRQ, ACTOR_TASK, ACTOR_VCPU, LC_ACKS, LC_CLASSES, LC_CPU, LC_EVENT, LC_MIGRATE, LC_MODE, LC_OTHER, LC_PAGE, LC_PAYLOAD, LC_REQUESTS, LC_RUN, LC_SLOT, LC_STRATEGY, LC_TOKEN, LC_WAIT, MAX_OTHER, SLOT_TAKEN, call, checked_observer, checked_world, kthread, scene)
 from minikvm.check.view cimport graph_view
 from minikvm.core.native cimport injector_from, loop_from, strategy_from
 from minikvm.core.vcpu cimport VcpuTable
@@ -21,7 +20,7 @@ from minikvm.core.world cimport MK_CTX_IRQ, MK_CTX_TASK, MK_CTX_VCPU, mk_bare_st
 
 import time
 
-CLASS_NAMES = ("requests", "mode", "cpu", "wait", "strategy", "migrate", "slot", "run", "acks", "payload", "event", "pte", "page", "token",
+CLASS_NAMES = ("requests", "mode", "cpu", "wait", "strategy", "migrate", "slot", "run", "acks", "payload", "event", "page", "token",
                "other")
 ACTORS = {"vcpu": ACTOR_VCPU, "task": ACTOR_TASK, "irq": ACTOR_IRQ}
 
@@ -150,7 +149,7 @@ cdef class Scene:
         cdef int32_t each = max(1, min(6, 28 // max(senders, 1)))
         cdef int32_t n = 0, k
         counts = {LC_SLOT: s.all_pcpus, LC_RUN: s.all_pcpus, LC_ACKS: senders * each * (2 if s.uses_membarrier else 1), LC_PAYLOAD: initiators,
-                  LC_EVENT: initiators, LC_PTE: initiators, LC_PAGE: initiators, LC_TOKEN: s.ncalls, LC_OTHER: MAX_OTHER}
+                  LC_EVENT: initiators, LC_PAGE: initiators, LC_TOKEN: s.ncalls, LC_OTHER: MAX_OTHER}
         s.membarriers = senders * each
         s.sends_each = each
         for k in range(LC_CLASSES):

@@ -3,7 +3,7 @@ from libc.stdint cimport int32_t, uint64_t
 from minikvm.check.graph cimport EF_AWAIT, EF_MUST, EF_NORETURN, EF_RMW, EV_FENCE, EV_READ, EV_WRITE
 from minikvm.check.explorer cimport AWAIT_ANY, AWAIT_EQ, AWAIT_NE, OP_LOCK, OP_OR_IF
 from minikvm.check.scene cimport (
-    ACTOR_IRQ, ACTOR_TASK, ACTOR_VCPU, LC_ACKS, LC_MIGRATE, LC_PAGE, LC_PAYLOAD, LC_PTE, LC_REQUESTS, LC_RUN, LC_SLOT, LC_TOKEN, LC_WAIT,
+    ACTOR_IRQ, ACTOR_TASK, ACTOR_VCPU, LC_ACKS, LC_MIGRATE, LC_PAGE, LC_PAYLOAD, LC_REQUESTS, LC_RUN, LC_SLOT, LC_TOKEN, LC_WAIT,
     NOTE_HANDLED, NOTE_IPI, NOTE_MASK, NOTE_RESTS, NOTE_SLEEPS, NOTE_WAITS_GATE, SLOT_CALLS, SLOT_KICK, SLOT_RESCHED, SLOT_TAKEN,
     access, at, call, choose, kthread, make_call, scene, tell)
 from minikvm.core.bits cimport ctz64
@@ -332,15 +332,17 @@ cdef int m_wake(mk_ctx *c, mk_vcpu *v) except -1 nogil:
 
 
 cdef int m_walk(mk_ctx *c, mk_vcpu *v) except -1 nogil:
-    """Read each page table that may be freed, unless its entry is gone already."""
+    """Read each page that a flush is to free, unless the flush's request has been seen: then its page is no longer reached."""
     cdef kthread *k = <kthread *>c
-    cdef uint64_t gone = 0, page = 0
+    cdef const call *q
+    cdef uint64_t requests = 0, page = 0
     cdef int32_t i
+    access(k, EV_READ, 0, 0, MK_RELAXED, at(k.s, LC_REQUESTS, v.idx), 0, 0, b"vcpu.requests", &requests)
+    requests |= k.consumed_ever
     for i in range(k.s.ncalls):
-        if k.s.calls[i].frees:
-            access(k, EV_READ, 0, 0, MK_RELAXED, at(k.s, LC_PTE, k.s.calls[i].initiator), 0, 0, b"page table entry", &gone)
-            if not gone:
-                access(k, EV_READ, 0, 0, MK_RELAXED, at(k.s, LC_PAGE, k.s.calls[i].initiator), 0, 0, b"page", &page)
+        q = &k.s.calls[i]
+        if q.frees and q.targets >> v.idx & 1 and not requests >> (q.request & MK_REQ_MASK) & 1:
+            access(k, EV_READ, 0, 0, MK_RELAXED, at(k.s, LC_PAGE, q.initiator), 0, 0, b"page", &page)
     return 0
 
 

@@ -17,11 +17,10 @@ cdef enum location_class:  # which word of which object a location is
     LC_ACKS = 8       # of a send: a bit for each pCPU that has acknowledged it
     LC_PAYLOAD = 9    # of an initiator: what the request is about, a sequence number
     LC_EVENT = 10     # what it publishes before a kick without a request
-    LC_PTE = 11       # the page table entry that it clears before a flush
-    LC_PAGE = 12      # the page that it frees after it
-    LC_TOKEN = 13     # an interrupt happens once
-    LC_OTHER = 14     # a plugin's own word
-    LC_CLASSES = 15
+    LC_PAGE = 11      # the page that it frees after a flush
+    LC_TOKEN = 12     # an interrupt happens once
+    LC_OTHER = 13     # a plugin's own word
+    LC_CLASSES = 14
 
 cdef enum slot_bit:
     SLOT_TAKEN = 1    # a vCPU is loaded: an IPI has to wait until it is in the guest or has IRQs on
@@ -121,6 +120,7 @@ cdef struct kthread:
     uint64_t aborted_for  # of the last aborted entry
     uint8_t aborted
     uint8_t consumed
+    uint64_t consumed_ever  # request bits, in this execution
     uint64_t interrupted  # calls of interrupts that have struck this thread, or were let go
     coroutine *co
 

@@ -183,6 +183,7 @@ cdef int watch(mk_ctx *c, int happened, mk_vcpu *v, uint64_t a, uint64_t b) exce
         return 0  # its mask is an address; call_many() tells what is in it
     if happened == MK_EV_CONSUMED:
         k.consumed = 1
+        k.consumed_ever |= (<uint64_t>1) << a
     elif happened == MK_EV_ENTRY_ABORT:
         k.aborted_for = a
     return tell(k, happened, v.idx if v != NULL else 0, a, b)
@@ -226,8 +227,6 @@ cdef int make_call(kthread *k, int32_t number) except -1 nogil:
     k.targets[0] = draw(k, q) if q.pick > 0 else q.targets
     if s.payload:
         plain_store(k, at(s, LC_PAYLOAD, q.initiator), number + 1, b"payload")
-    if q.frees:
-        plain_store(k, at(s, LC_PTE, q.initiator), 1, b"page table entry")
     if q.request & MK_REQ_NO_ACTION:
         plain_store(k, at(s, LC_EVENT, q.initiator), 1, b"event")
     k.call = number

@@ -79,7 +79,8 @@ class Scope:
 
     def counts(self) -> dict[str, int]:
         """The bounds, for the schedule file."""
-        return {"vcpus": self.vcpus, "pcpus": self.pcpus, "entries": self.entries, "calls": len(self.calls), "faults": self.faults}
+        calls = max((len(a.calls) for a in self.actors), default=0)
+        return {"vcpus": self.vcpus, "pcpus": self.pcpus, "entries": self.entries, "calls": calls, "faults": self.faults}
 
     def as_dict(self) -> dict[str, Any]:
         """For the verdict."""
@@ -103,11 +104,6 @@ def choices(ratio: float) -> int:
     return 0 if ratio == 0 else 1 if ratio == 1 else 2
 
 
-def initiators_of(line: WorkloadLine) -> list[Initiator]:
-    """The initiators that the line names; its ``initiators: n`` count is a matter of load, and one stands for them."""
-    return list(line.sources)
-
-
 def lines_of(config: VMConfig, registry: RequestRegistry, vcpus: int) -> list[tuple[WorkloadLine, Initiator, dict[str, Any]]]:
     """What each initiator of each line does, with its targets cut down to the vCPUs that there are."""
     found = []
@@ -122,8 +118,8 @@ def lines_of(config: VMConfig, registry: RequestRegistry, vcpus: int) -> list[tu
             "request": request.value, "name": line.request.removeprefix("KVM_REQ_"), "targets": inside, "pick": pick, "waits": waits,
             "gate": request.gate, "frees": frees, "all": line.targets == "all",
         }  # fmt: skip
-        found += [(line, source, what) for source in initiators_of(line)]
-    return found
+        found += [(line, source, what) for source in line.sources]
+    return found[: config.check.initiators]
 
 
 def scope_of(config: VMConfig, manager: Manager) -> Scope:

@@ -50,7 +50,7 @@ class Words:
             return what, number, f"vcpu{number}->{field}"
         names = {
             "slot": f"IPIs of pCPU {number}", "run": f"run lock of pCPU {number}", "acks": f"acknowledgements {number}",
-            "payload": f"payload {number}", "event": f"event {number}", "pte": f"page table entry {number}", "page": f"page {number}",
+            "payload": f"payload {number}", "event": f"event {number}", "page": f"page {number}",
             "migrate": f"the host's wish to move vCPU {number}", "token": f"interrupt {number}", "other": f"word {number} of the plugin",
         }  # fmt: skip
         return what, number, names.get(what, loc)

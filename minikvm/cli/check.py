@@ -136,7 +136,8 @@ def show(checker: Checker, out: Path, html: str | None, as_json: bool) -> None:
         for name, best in sorted(cell.violations.items()):
             if best.schedule is None:
                 continue
-            path = out / f"counterexample-{cell.strategy}-{cell.model}-{name}.json"
+            what = cell.strategy if cell.loop in ("x86", "arm64") else f"{cell.strategy}-{cell.loop}"
+            path = out / f"counterexample-{what}-{cell.model}-{name}.json"
             out.mkdir(parents=True, exist_ok=True)
             write_schedule(path, best.schedule)
             if name in said["properties"]:

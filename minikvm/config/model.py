@@ -201,6 +201,7 @@ class Check(Section):
     vcpus: Annotated[int, Field(ge=1, le=64, description="vCPUs.", examples=[2])] = 2
     pcpus: Annotated[int, Field(ge=1, le=64, description="pCPUs.", examples=[2])] = 2
     entries: Annotated[int, Field(ge=1, le=64, description="Guest entries of each vCPU.", examples=[2])] = 2
+    initiators: Annotated[int, Field(ge=1, le=32, description="Initiators, the first ones of the workload.", examples=[2])] = 4
     calls: Annotated[int, Field(ge=1, le=64, description="Calls of each initiator, at most its line's count.", examples=[1])] = 1
     tasks: Annotated[
         Literal["own", "shared"],

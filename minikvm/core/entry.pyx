@@ -134,7 +134,7 @@ cdef int abort_entry(mk_ctx *c, mk_vcpu *v, int consumed, uint64_t seen) except 
     mk_note(c, MK_EV_ENTRY_END, v, 0, 0)
     passed(c, MK_PT_ENTRY_ABORT, v)
     leave_guest_mode(c, v)
-    if consumed == 0 and seen != 0 and (seen & ~(c.vm.gate_mask | c.vm.sticky_mask)) == 0:
+    if consumed == 0 and seen != 0 and (seen & ~c.vm.gate_mask) == 0:
         c.vm.machine.await_requests(c, v, seen)  # only a gate keeps it out: wait for its requester instead of spinning (P5)
     return 0
 
