@@ -8,7 +8,7 @@ from typing import Any
 from minikvm.check.execution import Event, Graph, Note
 from minikvm.check.linear import Order, linearise, missing_barrier
 from minikvm.check.scope import Scope
-from minikvm.check.words import Words
+from minikvm.check.words import words_of
 
 # Notes of scene.pxd and of enum mk_event that are worth a row, and what they say.
 CALL, RETURNED, RESTS, SLEEPS, IPI, HANDLED, GATE = 100, 101, 102, 103, 104, 105, 106
@@ -35,7 +35,7 @@ class Drawer:
         self.graph = graph
         self.model = model
         self.finding = finding
-        self.words = Words({request.nr: request.name for request in scope.registry if request.has_bit})
+        self.words = words_of(scope)
         self.order: Order = linearise(graph, model)
         self.rows: list[dict[str, Any]] = []
         self.step_of: dict[tuple[int, int], int] = {}
@@ -100,9 +100,7 @@ class Drawer:
         event = self.graph.threads[t][i]
         row = self._row(t, self.words.kind(event), self.words.text(event), place=f"{event.file}:{event.line}" if event.file else "")
         self.step_of[t, i] = row["step"]
-        what = self.words.target(event.loc)[0] if event.loc else ""
-        if event.rval is not None and event.kind != "CHOOSE" and what != "slot":
-            row["value"] = self.words.value(what, event.rval)
+        row["value"] = self.words.seen(event)
         if event.name == "send IPI":
             pcpu = self.words.target(event.loc or "")[1]
             if event.rval and event.rval & 1 and pcpu in self.holder:
