@@ -86,6 +86,18 @@ class Cell:
         }  # fmt: skip
 
 
+def named_races(scene: Scene) -> list[list[str]]:
+    """The data races as pairs of texts, those of different vCPUs' words together: [["plain read of vcpu->cpu at kick.pxd:103", ...], ...]."""
+
+    def text(side: tuple[str, str, str, str]) -> str:
+        order, kind, location, place = side
+        name = location.rstrip("0123456789")
+        word = f"vcpu->{name}" if name in ("requests", "mode", "cpu", "wait", "strategy") else name
+        return f"{order + ' ' if order == 'plain' else ''}{kind} of {word} at {place}"
+
+    return [list(pair) for pair in sorted({(text(a), text(b)) for a, b in scene.data_races()})]
+
+
 class Checker:
     """Explores the cells of one configuration.
 
@@ -168,6 +180,8 @@ class Checker:
             raise PluginError(f"strategy {strategy.name}, loop {self.loop.name}: {error}", strategy.name) from error
         finally:
             self._count(cell, scene, time.perf_counter() - started)
+            cell.races = named_races(scene)
+            cell.races_judged = "P10" in self.scope.properties
             scene.close()
         return cell
 
