@@ -12,10 +12,12 @@ from minikvm.core.world cimport (
     MK_ABI, MK_ACQ_REL, MK_ACQUIRE, MK_AND, MK_CMPXCHG, MK_FULL, MK_IPI_LOST, MK_OR, MK_PT_IPI_SEND, MK_RELAXED, MK_RELEASE,
     MK_REQ_MASK, MK_SMP_MB, MK_XCHG, mk_atomic64, mk_ctx, mk_machine, mk_point, mk_vcpu)
 
+from minikvm.check.scope import ScopeError
+
 
 cdef int too_many_sends() except -1 nogil:
     with gil:
-        raise RuntimeError("the scope is too large: more IPI sends in one execution than the 57 that a slot can tell apart")
+        raise ScopeError("the scope is too large: more IPI sends in one execution than the 57 that a slot can tell apart")
 
 
 cdef int slot_rmw(kthread *k, int32_t pcpu, int op, int order, uint64_t operand, uint64_t expected, const char *name,

@@ -21,6 +21,10 @@ MAX_THREADS = 32
 MAX_CALLS = 32
 
 
+class ScopeError(ValueError):
+    """The scene does not fit the checker: too many IPIs in one execution, too many words of a plugin's own."""
+
+
 @dataclass(frozen=True)
 class Call:
     """One call that an initiator makes."""
