@@ -23,6 +23,12 @@
  * The way back is the same for all: the sender polls line D 200 times, then FUTEX_WAITs on line E, and the receiver that finds it asleep
  * FUTEX_WAKEs it. Polls pause. Nothing else: no clock, no timeout, no accounts.
  *
+ * The live VM (minikvm/live) does the same in fewer hand-overs where it found a way: A and C are one line; the receiver leaves and consumes
+ * in one RMW; line B is counted up and never written by its receiver; the sender stores D where nothing is outstanding; and the receiver
+ * fetches A, and D of who called last, for writing before it reads A. All of that was tried here too. While D stays where it is, known
+ * beforehand, it makes 5 % at most, in either direction. Found by the caller's number, as the live VM must, whose receivers have many
+ * senders, it is 5 to 20 % slower than what stands here. So what stands here stays: it is the fastest of the three, or as good as.
+ *
  * What minikvm does on top of that: it looks for injectors, stop requests, queued threads and timeslices; notes what the thread does and
  * since when for the watchdog; gives each sleep a timeout, which is its heartbeat; counts; and calls machine, engine and back end through
  * their function pointers. Its half is driven from here by a strategy and a run loop, as plugins would be: the strategy calls

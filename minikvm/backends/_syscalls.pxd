@@ -94,26 +94,18 @@ cdef enum:
     CLOCK_EVERY = 64  # looks at the doorbell for one look at the clock
 
 
-cdef inline bint poll_bell(const mk_atomic32 *bell, uint64_t timeout_ns, uint32_t yield_every) noexcept nogil:
-    """Look at *bell* until it is not 0 (True), or for *timeout_ns* (False). Never sleeps, but yields: hosts are overcommitted."""
-    cdef uint64_t end = 0
-    cdef uint64_t now
-    cdef uint32_t looks = 0
-    cdef uint32_t until_yield = yield_every
-    while mk_bare_load32(bell, MK_RELAXED) == 0:
-        looks += 1
-        if looks % CLOCK_EVERY == 0 and timeout_ns != MK_FOREVER:
-            now = now_ns()
-            if end == 0:  # the time begins at the first look at the clock: a ring that comes before it costs none
-                end = MK_FOREVER if timeout_ns > MK_FOREVER - now else now + timeout_ns
-            elif now >= end:
-                return False
-        until_yield -= 1  # counted down: a division would make every look longer, and the guest later
-        if until_yield == 0:
-            until_yield = yield_every
-            sched_yield()
-        else:
-            mk_cpu_relax()
+cdef bint poll_longer(const mk_atomic32 *bell, uint32_t old, uint64_t timeout_ns, uint32_t yield_every) noexcept nogil
+
+
+cdef inline bint poll_bell(const mk_atomic32 *bell, uint32_t old, uint64_t timeout_ns, uint32_t yield_every) noexcept nogil:
+    """Look at *bell* until it is not *old* (True), or for *timeout_ns* (False). Never sleeps, but yields: hosts are overcommitted."""
+    # The first looks are without calls, so that a compiler needs no stack frame here, and a guest that is rung soon leaves without delay.
+    cdef uint32_t looks = yield_every if yield_every < CLOCK_EVERY else CLOCK_EVERY
+    while mk_bare_load32(bell, MK_RELAXED) == old:
+        looks -= 1
+        if looks == 0:
+            return poll_longer(bell, old, timeout_ns, yield_every)
+        mk_cpu_relax()
     return True
 
 

@@ -47,7 +47,7 @@ cdef int ring(mk_backend *b, mk_ctx *c, mk_doorbell *d) except -1 nogil:
 cdef int spin(mk_backend *b, mk_ctx *c, mk_doorbell *d, uint32_t idle, uint64_t timeout_ns) except -1 nogil:
     # Who set the word before this thread said that it is in the guest does not ring.
     if mk_bare_load32(d.pending, MK_ACQUIRE) == idle:
-        poll_bell(d.bell, timeout_ns, (<BackendTable>b.self).option)
+        poll_bell(d.bell, 0, timeout_ns, (<BackendTable>b.self).option)
     mk_bare_store32(d.bell, MK_RELAXED, 0)
     # Keeps the caller's look at the pending word after the clearing, in the code. Pairs with the membarrier in ring().
     mk_bare_fence(MK_BARRIER)

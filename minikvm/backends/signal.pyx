@@ -178,7 +178,7 @@ cdef int spin(mk_backend *b, mk_ctx *c, mk_doorbell *d, uint32_t idle, uint64_t 
     mk_bare_store32(rung_here(), MK_RELAXED, 0)  # while it is blocked: no ring can be wiped out
     error = signal_mask(SIG_UNBLOCK, number)
     if not error:
-        poll_bell(rung_here(), timeout_ns, YIELD_EVERY)
+        poll_bell(rung_here(), 0, timeout_ns, YIELD_EVERY)
         error = signal_mask(SIG_BLOCK, number)
     return failed(b"pthread_sigmask", error) if error else 0
 

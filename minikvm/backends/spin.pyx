@@ -4,7 +4,7 @@ from minikvm.backends._syscalls cimport poll_bell
 from minikvm.backends._table cimport BackendTable
 from minikvm.core.native cimport backend_capsule
 from minikvm.core.world cimport (
-    MK_ACQ_REL, MK_ACQUIRE, MK_RELEASE, MK_XCHG, mk_backend, mk_bare_load32, mk_bare_rmw32, mk_bare_store32, mk_ctx, mk_doorbell)
+    MK_ACQUIRE, MK_ADD, MK_RELEASE, mk_backend, mk_bare_load32, mk_bare_rmw32, mk_ctx, mk_doorbell, mk_prefetchw)
 
 from pydantic import Field
 
@@ -13,17 +13,20 @@ from minikvm.kinds import Options as BaseOptions
 
 
 cdef int ring(mk_backend *b, mk_ctx *c, mk_doorbell *d) except -1 nogil:
-    mk_bare_store32(d.bell, MK_RELEASE, 1)  # pairs with the exchange in spin()
+    # Counted, not set: so the receiver need not clear it, and its CPU never has to fetch the line in order to write it. Pairs with the
+    # acquire in spin(), which sees what all rings up to the one that it reads were for.
+    mk_bare_rmw32(d.bell, MK_ADD, MK_RELEASE, 1, 0)
     return 0
 
 
 cdef int spin(mk_backend *b, mk_ctx *c, mk_doorbell *d, uint32_t idle, uint64_t timeout_ns) except -1 nogil:
-    # Who set the word before this thread said that it is in the guest does not ring.
+    # First the bell, then the word. A ring that was counted before this look had set the word before, and the next look sees that; any
+    # later one ends the poll. Who set the word before this thread said that it is in the guest does not ring. Pairs with the release in
+    # ring().
+    cdef uint32_t rings = mk_bare_load32(d.bell, MK_ACQUIRE)
     if mk_bare_load32(d.pending, MK_ACQUIRE) == idle:
-        poll_bell(d.bell, timeout_ns, (<BackendTable>b.self).option)
-    # An exchange, not a store: it reads the last ring there was, so the caller, who looks at the word next, sees what that ring was for.
-    # With a store, a second ring could be wiped out while the look at the word was already done.
-    mk_bare_rmw32(d.bell, MK_XCHG, MK_ACQ_REL, 0, 0)
+        poll_bell(d.bell, rings, timeout_ns, (<BackendTable>b.self).option)
+        mk_prefetchw(d.pending)  # the caller is going to write it
     return 0
 
 
@@ -34,13 +37,13 @@ class Options(BaseOptions):
 
 
 class Spin(Backend):
-    """A spinning guest polls a doorbell line of its pCPU: an IPI is one store.
+    """A spinning guest polls a doorbell line of its pCPU: an IPI adds one to it.
 
     Source: the polled guest of kvm-unit-tests and of real-time hosts (idle=poll); halt polling, kvm_vcpu_halt(), Linux v6.18.
 
     When it is right: for guests that spin, with no more of them than host CPUs; a guest that sleeps cannot be reached.
-    Cost: a store for a ring, a cache miss for the receiver, and a host CPU for each guest that waits; on a crowded host the yields
-    (`yield_every`) decide.
+    Cost: an atomic addition for a ring, a cache miss for the receiver, and a host CPU for each guest that waits; on a crowded host the
+    yields (`yield_every`) decide.
     """
 
     name = "spin"

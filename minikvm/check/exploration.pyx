@@ -9,6 +9,7 @@ from minikvm.check.graph cimport (
     EF_AWAIT, EF_CREATE, EF_MUST, EF_NORETURN, EF_RMW, EV_CHOOSE, EV_FENCE, EV_READ, EV_SYNC, EV_WRITE, INIT, co_last, event, mk_graph)
 from minikvm.check.model cimport mk_model, model_from
 from minikvm.check.outcomes cimport outcome_table, outcomes_add, outcomes_as_counter, outcomes_free
+from minikvm.check.races cimport RaceLog
 from minikvm.check.rows cimport (
     NOTE_ASSERT, ROW_ASSERT, ROW_CALC, ROW_EVENT, ROW_GOTO, ROW_IF, ROW_JOIN, ROW_REGISTERS, ROW_SET, row, row_thread, run_rows)
 from minikvm.check.threads cimport Operations
@@ -18,7 +19,8 @@ import time
 
 from minikvm.check.modelload import model_object
 from minikvm.check.parser import AWAITS, FENCES, ORDERS, RMW_OPS, ProgramError
-from minikvm.check.program import Result
+from minikvm.check.program import Race, Result
+from minikvm.check.pymodel import capsule_of
 from minikvm.check.rows import CONDITIONS
 
 SIMPLE = {"SET": ROW_SET, "CALC": ROW_CALC, "IF": ROW_IF, "GOTO": ROW_GOTO, "ASSERT": ROW_ASSERT, "JOIN": ROW_JOIN}
@@ -83,6 +85,7 @@ cdef class Exploration:
     cdef tuple names, loc_names
     cdef dict errors, functions
     cdef bint count_outcomes, has_asserts
+    cdef RaceLog races  # None: not looked for, or there is no plain access
 
     def __cinit__(self):
         self.x = NULL
@@ -93,7 +96,7 @@ cdef class Exploration:
         cdef int32_t i
         self.source = program
         self.model = model_object(model)
-        self.capsule = self.model.native()
+        self.capsule = capsule_of(self.model, program.locations())
         self.on_execution = on_execution
         self.errors = {}
         self.functions = {}
@@ -123,6 +126,8 @@ cdef class Exploration:
                 self.has_asserts = True
             else:
                 self.compile(i, program.threads[i], registers)
+        if races and program.has_plain():
+            self.races = RaceLog()
         self.observe(program, registers, outcomes)
 
     def __dealloc__(self):
@@ -146,7 +151,7 @@ cdef class Exploration:
             self.watched.thread[i] = thread
             self.watched.place[i] = self.loc_names.index(name) if thread < 0 else registers[thread][name]
         self.count_outcomes = outcomes
-        if self.on_execution is not None or self.has_asserts:
+        if self.on_execution is not None or self.has_asserts or self.races is not None:
             self.program.complete = complete
         elif outcomes:
             self.program.complete = count_outcome
@@ -162,9 +167,16 @@ cdef class Exploration:
                 if g.th[t].notes[i].kind == NOTE_ASSERT:
                     key = f"thread {t}, statement {g.th[t].notes[i].subject}: the value was {g.th[t].notes[i].a}"
                     self.errors[key] = self.errors.get(key, 0) + 1
+        if self.races is not None and not blocked:
+            self.races.look(self.x.model, g)
         if self.on_execution is not None:
             self.on_execution(graph_view(g, self.loc_names))
         return 0
+
+    def races_found(self):
+        pairs = self.races.pairs if self.races is not None else ()
+        return [Race(*(f"thread {a.thread}, statement {a.index}: {a.order} {a.kind}" for a in pair), self.loc_names[pair[0].loc])
+                for pair in pairs]
 
     cdef int compile(self, int32_t t, list rows, dict registers) except -1:
         """The rows of a thread in C."""
@@ -329,5 +341,5 @@ cdef class Exploration:
         return Result(
             program=self.source.name, model=self.model.name, executions=self.x.executions, blocked=self.x.blocked,
             discarded=self.x.discarded, exhausted=not more, seconds=time.perf_counter() - started, names=self.names,
-            outcomes=outcomes_as_counter(&self.watched.table), errors=dict(self.errors),
+            outcomes=outcomes_as_counter(&self.watched.table), errors=dict(self.errors), races=self.races_found(),
         )

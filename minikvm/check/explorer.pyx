@@ -7,7 +7,7 @@ in coherence are not explored (such a graph is not maximal). Unsound for models 
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 from libc.stdlib cimport calloc, free, realloc
 from minikvm.check.graph cimport (
-    EF_AWAIT, EF_BLOCKED, EF_PENDING, EF_RMW, EV_CHOOSE, EV_READ, EV_SYNC, EV_WRITE, INIT, KEEP_EVENT, KEEP_WRITE, NONE, TH_BLOCKED,
+    EF_AWAIT, EF_BLOCKED, EF_CREATE, EF_PENDING, EF_RMW, EV_CHOOSE, EV_READ, EV_SYNC, EV_WRITE, INIT, KEEP_EVENT, KEEP_WRITE, NONE, TH_BLOCKED,
     TH_ENDED, TH_JOINING, TH_RUNNABLE, co_last, event, graph_append, graph_copy, graph_drop_notes, graph_free, graph_new, graph_note,
     graph_place, graph_set_rf, graph_truncate, graph_unplace, graph_write_half, in_prefix, location, mk_graph, note, po_thread, rank_of)
 from minikvm.check.model cimport MODEL_MONOTONE, mk_model
@@ -425,7 +425,7 @@ cdef int add_event(mk_explorer *x, int32_t t, const event *proto, uint64_t *valu
     e.thread = t
     if e.kind == EV_READ:
         return add_read(x, &e, value)
-    if e.kind != EV_SYNC:
+    if e.kind != EV_SYNC or e.flags & EF_CREATE:
         e.rf = NONE
     e.rval = 0
     id = graph_append(g, &e)

@@ -184,6 +184,7 @@ cdef extern from "<minikvm/minikvm.h>" nogil:
     uint64_t mk_bare_rmw64(mk_atomic64 *p, int op, int order, uint64_t operand, uint64_t expected) noexcept
     void mk_bare_fence(int kind) noexcept
     void mk_cpu_relax() noexcept
+    void mk_prefetchw(const void *p) noexcept
     uint64_t mk_random(mk_ctx *c) noexcept
     double mk_random_unit(mk_ctx *c) noexcept
 

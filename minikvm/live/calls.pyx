@@ -10,7 +10,7 @@ from minikvm.core.world cimport (
 from minikvm.live.ghost cimport begin_call, check_gate, end_call
 from minikvm.live.machine cimport schedule_in, schedule_out
 from minikvm.live.os cimport os_futex_wait, os_futex_wake, os_now, os_sleep, sched_yield
-from minikvm.live.slots cimport idle_service, raise_irq, service, set_where, take
+from minikvm.live.slots cimport interrupt, raise_irq, service, set_where, take
 from minikvm.live.state cimport (
     P_HELD, P_WORK, T_ALL, W_DONE, W_HOST, W_IDLE, W_IRQ, W_LOCK, W_PARKED, bump, lctx, line_t, live_t, pcpu_t, slot_of)
 
@@ -145,7 +145,7 @@ cdef int vcpu_main(lctx *t) except -1 nogil:
                 sticky = mk_bare_load64(&v.requests, MK_RELAXED) & c.vm.sticky_mask
                 if sticky:
                     break
-            if c.vm.loop.enter(c, c.vm.loop, v):
+            if c.vm.loop.enter(c, c.vm.loop, v) and t.l.restless:
                 after_exit(t, v)
         if sticky and not stopping(t.l):
             park(t, v)
@@ -221,10 +221,12 @@ cdef int task_call(lctx *t, line_t *line) except -1 nogil:
 cdef int run_interrupt(lctx *t, uint32_t pcpu) except -1 nogil:
     """An interrupt-context initiator's call, by whoever holds the slot: IRQs off, preemption off, its own context."""
     t.c.pcpu = <int>pcpu
+    t.slot = slot_of(t.l, pcpu)
     t.c.irqs_off = 1
     t.c.preempt_count = 1
     own_calls(t)
     t.c.pcpu = -1
+    t.slot = NULL
     mk_bare_store32(&t.done, MK_RELEASE, 1)
     os_futex_wake(&t.done, 1)
     return 0
@@ -265,6 +267,7 @@ cdef int irq_main(lctx *t) except -1 nogil:
                     t.c.preempt_count = 0
                     run_interrupt(t, p.idx)
                     t.c.pcpu = <int>p.idx
+                    t.slot = p
                     t.c.irqs_off = 0
                     t.c.preempt_count = 0
                     schedule_out(t)
@@ -290,8 +293,7 @@ cdef int wire_main(lctx *t) except -1 nogil:
                 p = slot_of(l, i)
                 if mk_bare_load32(&p.late_bits, MK_RELAXED):
                     bits = mk_bare_rmw32(&p.late_bits, MK_XCHG, MK_SEQ_CST, 0, 0)
-                    if not raise_irq(&t.c, l, p, bits) & P_HELD:
-                        idle_service(&t.c, l, p)
+                    interrupt(&t.c, l, p, bits)
                     mk_bare_rmw32(&l.in_flight, MK_ADD, MK_SEQ_CST, <uint32_t>-1, 0)
         bump(&t.beat, 1)
     set_where(t, W_DONE)

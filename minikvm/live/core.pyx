@@ -294,7 +294,7 @@ cdef class LiveCore(LiveMemory):
         """The pCPUs whose acknowledgement the holder of *pcpu* still waits for."""
         cdef unsigned i
         return [i for i in range(self.l.vm.nr_pcpus)
-                if self.l.call_from[<size_t>i * self.l.vm.mask_words + (pcpu >> 6)] >> (pcpu & 63) & 1]
+                if mk_bare_load64(&slot_of(&self.l, i).call_from[pcpu >> 6], MK_RELAXED) >> (pcpu & 63) & 1]
 
     @staticmethod
     def now():

@@ -4,9 +4,9 @@ from minikvm.core.world cimport (
     MK_ACQUIRE, MK_CMPXCHG, MK_CTX_TASK, MK_CTX_VCPU, MK_FULL, MK_RELAXED, MK_SEQ_CST, mk_bare_load32, mk_bare_load64, mk_bare_rmw32,
     mk_bare_store32, mk_cpu_relax, mk_ctx, mk_random, mk_vcpu)
 from minikvm.live.os cimport os_futex_wake, os_now, os_sleep
-from minikvm.live.slots cimport idle_service, raise_irq
+from minikvm.live.slots cimport interrupt
 from minikvm.live.state cimport (
-    P_HELD, P_RESCHED, P_TICK, PH_GUEST, PH_WALK, lctx, live_t, slot_of)
+    P_RESCHED, P_TICK, PH_GUEST, PH_WALK, lctx, live_t, slot_of)
 
 cdef uint64_t MIGRATION_PATIENCE = 5000000  # ns that a kicker is held up at most while its target moves
 
@@ -35,8 +35,7 @@ cdef int migrate(mk_ctx *c, mk_vcpu *v, int walk) except -1 nogil:
         return 0  # somebody else moves it already
     if walk:
         mk_bare_store32(&target.walk_due, MK_SEQ_CST, 1)
-    if not raise_irq(c, l, slot_of(l, <uint32_t>old), P_TICK) & P_HELD:
-        idle_service(c, l, slot_of(l, <uint32_t>old))
+    interrupt(c, l, slot_of(l, <uint32_t>old), P_TICK)
     end = os_now() + MIGRATION_PATIENCE
     while os_now() < end and not mk_bare_load32(&l.vm.stopping, MK_RELAXED):
         phase = mk_bare_load64(&target.epoch, MK_ACQUIRE) & 3
@@ -72,8 +71,7 @@ cdef int spurious_ipi(mk_ctx *c, int32_t pcpu) except -1 nogil:
     """A reschedule IPI that nobody asked for; -1: to any pCPU."""
     cdef live_t *l = (<lctx *>c).l
     cdef uint32_t to = <uint32_t>pcpu if pcpu >= 0 else l.used[mk_random(c) % l.nr_used]
-    if not raise_irq(c, l, slot_of(l, to), P_RESCHED) & P_HELD:
-        idle_service(c, l, slot_of(l, to))
+    interrupt(c, l, slot_of(l, to), P_RESCHED)
     return 1
 
 

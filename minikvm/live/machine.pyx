@@ -3,7 +3,7 @@ from libc.stdint cimport uint32_t, uint64_t
 from minikvm.core.entry cimport vcpu_load, vcpu_put
 from minikvm.core.world cimport (
     MK_ABI, MK_ACQUIRE, MK_AND, MK_CMPXCHG, MK_FULL, MK_RELAXED, MK_SEQ_CST, MK_XCHG, mk_atomic64, mk_bare_load32, mk_bare_load64,
-    mk_bare_rmw32, mk_bare_rmw64, mk_cpu_relax, mk_ctx, mk_machine, mk_random, mk_random_unit, mk_vcpu)
+    mk_bare_rmw32, mk_bare_rmw64, mk_cpu_relax, mk_ctx, mk_machine, mk_prefetchw, mk_random, mk_random_unit, mk_vcpu)
 from minikvm.live.ipis cimport call_many, call_wait, reschedule
 from minikvm.live.environment cimport delay, migrate, preempt, spurious_ipi, spurious_wakeup
 from minikvm.live.os cimport (
@@ -11,7 +11,8 @@ from minikvm.live.os cimport (
 from minikvm.live.slots cimport await_slot, give, service, set_where, take
 from minikvm.live.state cimport (
     N_EXITS, N_FASTPATH, N_MIGRATIONS, N_PREEMPTIONS, N_SPURIOUS, P_CALL, P_GUEST, P_HELD, P_IRQS, P_RESCHED, W_AWAIT_REQ, W_BLOCKED,
-    W_GUEST, W_HOST, W_LOCK, bump, lctx, live_t, pcpu_t, slot_of)
+    W_GUEST, W_HOST, W_LOCK, bump, lctx, live_t, pcpu_t, service_fn,
+    slot_of)
 
 cdef enum:
     ACK_POLLS = 200  # looks for an acknowledgement before sleeping: some microseconds, less than a sleep and a wake-up take
@@ -28,16 +29,16 @@ cdef int irq_disable(mk_ctx *c) except -1 nogil:
 
 cdef int irq_enable(mk_ctx *c) except -1 nogil:
     c.irqs_off -= 1
-    if c.irqs_off == 0:
-        service(<lctx *>c)
-    return 0
+    if c.irqs_off:
+        return 0
+    return (<service_fn>service)(<lctx *>c)
 
 
 cdef int work_pending(mk_ctx *c) except -1 nogil:
     cdef live_t *l = (<lctx *>c).l
     if c.need_resched or c.pcpu < 0 or mk_bare_load32(&l.vm.stopping, MK_RELAXED):
         return 1
-    return mk_bare_load32(&slot_of(l, c.pcpu).pending, MK_RELAXED) & P_IRQS
+    return mk_bare_load32(&(<lctx *>c).slot.pending, MK_RELAXED) & P_IRQS
 
 
 # ---- the guest ----
@@ -45,10 +46,7 @@ cdef int work_pending(mk_ctx *c) except -1 nogil:
 cdef int idle_guest(mk_ctx *c, mk_vcpu *v, uint64_t ns) except -1 nogil:
     """The threads engine's guest. Asleep it costs no host CPU, so that hundreds of vCPUs run on two; spinning it burns one."""
     cdef live_t *l = (<lctx *>c).l
-    cdef pcpu_t *p = slot_of(l, c.pcpu)
-    if l.spin:
-        return l.backend.spin(l.backend, c, &p.bell, P_HELD | P_GUEST, ns)
-    return l.backend.sleep(l.backend, c, &p.bell, P_HELD | P_GUEST, ns)
+    return l.rest(l.backend, c, &(<lctx *>c).slot.bell, P_HELD | P_GUEST, ns)
 
 
 cdef uint64_t guest_time(lctx *t) noexcept nogil:
@@ -75,70 +73,88 @@ cdef uint64_t own_due(lctx *t) noexcept nogil:
     return first
 
 
+cdef uint64_t begin_stay(lctx *t) noexcept nogil:
+    """The guest begins to run: when will it leave by itself? Returns the time now."""
+    cdef uint64_t now = os_now()
+    cdef uint64_t ns = guest_time(t)
+    t.stay_end = now + ns if ns else 0
+    return now
+
+
+cdef uint64_t time_left(lctx *t, uint64_t now) noexcept nogil:
+    """How long the guest may run in one piece: until its stay ends, the vCPU has a call to make, or its timeslice is over; 0: it leaves."""
+    cdef uint64_t left = t.l.beat_ns
+    cdef uint64_t due = own_due(t)
+    cdef uint64_t slice_end
+    if t.stay_end:
+        if now >= t.stay_end:
+            return 0
+        left = min(left, t.stay_end - now)
+    if due:
+        if now >= due:
+            return 0
+        left = min(left, due - now)
+    if mk_bare_load32(&t.slot.nr_queued, MK_RELAXED):  # somebody waits for the slot: the timeslice's end is an exit
+        slice_end = mk_bare_load64(&t.slot.slice_end, MK_RELAXED)
+        if now == 0:
+            now = os_now()
+        if now >= slice_end:
+            t.c.need_resched = 1
+            bump(&t.n[N_PREEMPTIONS], 1)
+            return 0
+        left = min(left, slice_end - now)
+    return left
+
+
 cdef int enter_guest(mk_ctx *c, mk_vcpu *v) except -1 nogil:
     """Unmask interrupts and run the guest, atomically: one compare-and-swap from "held, nothing pending" to "held, in the guest".
 
     Returns 1 for an exit on the fast path (the caller may enter again after the last check), else 0.
     """
     cdef lctx *t = <lctx *>c
-    cdef live_t *l = t.l
-    cdef pcpu_t *p
-    cdef uint64_t due, slice_end, left
-    cdef uint64_t now = 0
-    cdef uint64_t stay
-    cdef bint timed
-    cdef bint own_exit = False
-    if c.pcpu < 0:
+    cdef pcpu_t *p = t.slot
+    cdef uint64_t now = 0  # where nothing is timed: the guest's time is not asked for
+    cdef uint64_t left
+    if p is NULL:
         return 0
-    p = slot_of(l, c.pcpu)
-    # seq_cst: pairs with the fetch_or in raise_irq(); an interrupt of the window since IRQs went off makes this fail.
+    bump(&t.n[N_EXITS], 1)
+    # seq_cst: pairs with the compare-and-swap in interrupt() and the fetch_or in raise_irq(); an interrupt of the window since IRQs went
+    # off makes this fail.
     if mk_bare_rmw32(&p.pending, MK_CMPXCHG, MK_SEQ_CST, P_HELD | P_GUEST, P_HELD) != P_HELD:
-        bump(&t.n[N_EXITS], 1)
         return 0
     set_where(t, W_GUEST)
-    timed = l.enter_ns != 0 or t.nr_lines != 0
-    if timed:
-        now = os_now()
-    stay = guest_time(t)
-    if stay:
-        stay += now
-    # An interrupt is what a stay mostly ends with, and then nobody wants to know the time: the clock is read after the look at the word.
-    while not mk_bare_load32(&p.pending, MK_ACQUIRE) & P_IRQS:
-        left = l.beat_ns
-        if stay:
-            if now >= stay:
-                own_exit = True
+    if t.timed:
+        now = begin_stay(t)
+    while True:
+        left = t.l.beat_ns
+        if now or mk_bare_load32(&p.nr_queued, MK_RELAXED):
+            left = time_left(t, now)
+            if left == 0:
                 break
-            if stay - now < left:
-                left = stay - now
-        due = own_due(t)
-        if due:
-            if now >= due:
-                break
-            if due - now < left:
-                left = due - now
-        if mk_bare_load32(&p.nr_queued, MK_RELAXED):  # somebody waits for the slot: the timeslice's end is an exit
-            slice_end = mk_bare_load64(&p.slice_end, MK_RELAXED)
-            if not timed:
-                now = os_now()
-            if now >= slice_end:
-                c.need_resched = 1
-                bump(&t.n[N_PREEMPTIONS], 1)
-                break
-            if slice_end - now < left:
-                left = slice_end - now
-        l.engine.run(c, l.engine, v, left)
+        t.l.engine.run(c, t.l.engine, v, left)
+        if t.caller is not NULL:  # who called last may well have called again: its line comes while the slot's own does
+            mk_prefetchw(&t.caller.acks_left)
+        # Acquire: pairs with interrupt(). An interrupt is what a stay mostly ends with, and then nobody wants to know the time.
+        if mk_bare_load32(&p.pending, MK_ACQUIRE) & P_IRQS:
+            set_where(t, W_HOST)
+            # P_GUEST stays, and service() takes it away with the interrupt: while there is one nobody rings, whatever else comes in.
+            if mk_bare_load64(&v.requests, MK_RELAXED) == 0 and mk_bare_load32(&p.pending, MK_RELAXED) & (P_CALL | P_RESCHED):
+                bump(&t.n[N_SPURIOUS], 1)
+            return 0
         bump(&t.beat, 1)
-        if mk_bare_load32(&l.vm.stopping, MK_RELAXED):
+        if mk_bare_load32(&c.vm.stopping, MK_RELAXED):
             break
-        if timed and not mk_bare_load32(&p.pending, MK_RELAXED) & P_IRQS:
+        if now:
             now = os_now()
-    mk_bare_rmw32(&p.pending, MK_AND, MK_SEQ_CST, <uint32_t>~P_GUEST, 0)
+    return left_by_itself(t)
+
+
+cdef int left_by_itself(lctx *t) noexcept nogil:
+    """The guest's exit without an interrupt: its time was over, or there is something to do."""
+    # Who has rung in vain, or still will, only makes the next stay look once more.
+    mk_bare_rmw32(&t.slot.pending, MK_AND, MK_SEQ_CST, <uint32_t>~P_GUEST, 0)
     set_where(t, W_HOST)
-    bump(&t.n[N_EXITS], 1)
-    if not own_exit and mk_bare_load32(&p.pending, MK_RELAXED) & (P_CALL | P_RESCHED) and mk_bare_load64(&v.requests, MK_RELAXED) == 0:
-        bump(&t.n[N_SPURIOUS], 1)
-    if own_exit and l.fastpath_ratio > 0 and mk_random_unit(c) < l.fastpath_ratio:
+    if t.l.fastpath_ratio > 0 and t.stay_end and os_now() >= t.stay_end and mk_random_unit(&t.c) < t.l.fastpath_ratio:
         bump(&t.n[N_FASTPATH], 1)
         return 1
     return 0

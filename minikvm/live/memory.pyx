@@ -14,7 +14,8 @@ from minikvm.live.inject cimport MAX_INJECTORS, inject_init, injected_t
 from minikvm.live.machine cimport live_machine
 from minikvm.live.os cimport (
     MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, os_membarrier, pthread_mutex_destroy, pthread_mutex_init)
-from minikvm.live.state cimport HIST_SHARDS, NR_KINDS, T_ALL, T_FIXED, T_RANDOM, kind_t, lctx, line_t, live_t, pcpu_t, slot_of
+from minikvm.live.state cimport (
+    HIST_SHARDS, NR_KINDS, SLOT_BYTES, T_ALL, T_FIXED, T_RANDOM, kind_t, lctx, line_t, live_t, pcpu_t, rest_fn, ring_fn, slot_of)
 
 cdef extern from "<stdlib.h>":
     int posix_memalign(void **p, size_t alignment, size_t size) noexcept nogil
@@ -53,11 +54,13 @@ cdef class LiveMemory:
         l.vm.priv = l
         l.backend = backend_from(backend)
         l.engine = engine_from(engine)
-        l.spin = spin
+        l.ring = <ring_fn>l.backend.ring
+        l.rest = <rest_fn>(l.backend.spin if spin else l.backend.sleep)
         l.run_interrupt = calls.run_interrupt
-        l.slot_stride = (sizeof(pcpu_t) + 127) & ~127
-        l.slots = <char *>aligned(<size_t>l.slot_stride * pcpus)
-        l.call_from = <uint64_t *>aligned(<size_t>8 * l.vm.mask_words * pcpus)
+        if sizeof(pcpu_t) > SLOT_BYTES:
+            raise MemoryError(f"a slot takes {sizeof(pcpu_t)} bytes: expected at most {SLOT_BYTES}")
+        l.slots = <char *>aligned(<size_t>SLOT_BYTES * pcpus)
+        l.call_from = <mk_atomic64 *>aligned(<size_t>8 * l.vm.mask_words * pcpus)
         l.call_hist = <mk_hdr *>self.zeroed(NR_KINDS * HIST_SHARDS, sizeof(mk_hdr))
         l.handle_hist = <mk_hdr *>self.zeroed(NR_KINDS * HIST_SHARDS, sizeof(mk_hdr))
         l.made_at = <mk_atomic64 *>self.zeroed(<size_t>NR_KINDS * n, 8)
@@ -67,6 +70,9 @@ cdef class LiveMemory:
         for i in range(pcpus):
             p = slot_of(l, i)
             p.idx = i
+            p.word = i >> 6
+            p.bit = (<uint64_t>1) << (i & 63)
+            p.call_from = &p.one_word if l.vm.mask_words == 1 else &l.call_from[<size_t>i * l.vm.mask_words]
             pthread_mutex_init(&p.lock, NULL)
             p.bell.pending = &p.pending
             p.bell.bell = <mk_atomic32 *>(self.bells + 64 * i)
@@ -77,6 +83,7 @@ cdef class LiveMemory:
         for i in range(l.nr_used):
             l.used[i] = used[i]
         (l.enter_ns, l.jitter, l.halt_ratio, l.halt_ns, l.walk_ratio, l.walk_ns, l.fastpath_ratio) = guest
+        l.restless = l.halt_ratio > 0 or l.walk_ratio > 0
         l.migrate = migrate
         l.slice_ns = slice_ns
         l.late_ns = late_ns
@@ -200,6 +207,7 @@ cdef class LiveMemory:
         t.last_pcpu = home
         t.front = kind != MK_CTX_VCPU
         t.consuming = -1
+        t.timed = l.enter_ns != 0
         for i in range(2):  # splitmix64 (Vigna) from the seed and the thread's number
             seed = seed + <uint64_t>0x9e3779b97f4a7c15 * (2 * t.c.id + i + 1)
             x = seed
@@ -228,6 +236,7 @@ cdef class LiveMemory:
             return 0
         self.callers_memory(t)
         t.nr_lines = len(lines)
+        t.timed = 1
         t.lines = <line_t **>self.zeroed(t.nr_lines, sizeof(line_t *))
         t.due = <uint64_t *>self.zeroed(t.nr_lines, 8)
         for i in range(t.nr_lines):

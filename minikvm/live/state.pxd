@@ -22,7 +22,7 @@ cdef enum:
     P_IRQS = 0x3f
     # ... and what the holder is doing, in the same word, so that no test of a flag is followed by a sleep
     P_HELD = 0x100     # a thread holds the slot
-    P_GUEST = 0x200    # and is in the guest: ring the back end's doorbell
+    P_GUEST = 0x200    # and is in the guest: ring the back end's doorbell; or has left it, and P_IRQS are still to be handled
     P_AWAIT = 0x400    # and sleeps in the host, on this word: wake the futex
 
 cdef enum:
@@ -49,6 +49,7 @@ cdef enum:  # live_t.checked/violated[]: properties with live checks
     PROP_P1, PROP_P2, PROP_P3, PROP_P5, PROP_P6, PROP_P7, PROP_P8, NR_PROPS
 
 cdef enum:
+    SLOT_BYTES = 256        # from one slot to the next: at least a pcpu_t, in whole cache lines
     HIST_SHARDS = 4
     MAX_FOUND = 16
 
@@ -87,30 +88,38 @@ ctypedef struct call_t:
 
 ctypedef struct lctx
 
+# A slot: four cache lines, or three and a half (the mutex's size is the platform's).
 ctypedef struct pcpu_t:
-    # what senders touch
+    # what senders and the holder write; no spinning guest polls it
     mk_atomic32 pending
-    mk_atomic32 acks_left   # acknowledgements that this slot's holder still awaits
     mk_atomic32 nr_queued   # threads that wait for the slot
-    mk_atomic64 tenures     # how often a holder gave it up, each time with nothing left pending
-    uint32_t idx
-    mk_atomic64 work        # lctx * of an interrupt-context initiator, or 0
+    mk_atomic64 one_word    # call_from of a VM with up to 64 pCPUs
     mk_atomic64 slice_end   # ns; when the holder has had its timeslice
-    mk_atomic64 late_due    # ns; when the wire delivers late_bits
-    mk_atomic32 late_bits
-    uint32_t pad
-    # hand-over, under the lock
+    mk_atomic64 work        # lctx * of an interrupt-context initiator, or 0
+    mk_atomic64 tenures     # how often a holder gave it up, each time with nothing left pending
     mk_atomic64 holder      # lctx *, or 0; read by the watchdog without the lock
+    mk_atomic32 late_bits   # what the wire still carries
+    uint32_t pad[3]
+    # what a sender only reads: in the line above it would be fetched twice, once to read it and once to own it
+    mk_atomic64 *call_from  # a cpumask: who awaits an acknowledgement of this slot
+    uint32_t idx
+    uint32_t word           # where it is in a cpumask
+    uint64_t bit
+    mk_doorbell bell
+    # what the holder polls while it waits, and others write
+    mk_atomic32 acks_left   # acknowledgements that this slot's holder still awaits
+    uint32_t pad_acks[15]
+    # hand-over, under the lock
     lctx *head
     lctx *tail
     pthread_mutex_t lock
-    mk_doorbell bell
 
 ctypedef struct live_t
 
 ctypedef struct lctx:
     mk_ctx c                # first: an mk_ctx * of the live world is an lctx *
     live_t *l
+    pcpu_t *slot            # c.pcpu's, or NULL
     call_t call
     lctx *next              # in a slot's queue
     mk_atomic32 run         # futex: the slot was granted; others write
@@ -134,6 +143,9 @@ ctypedef struct lctx:
     kind_t *kinds           # NR_KINDS: what this thread did for each kind of request
     int32_t consuming       # the request bit that was just consumed, -1
     uint32_t in_point       # an injector is acting: it is not asked again
+    uint32_t timed          # it makes calls of its own, or its guest leaves by itself
+    pcpu_t *caller          # whom this thread acknowledged last, or NULL
+    uint64_t stay_end       # ns; when the guest leaves by itself, 0 for never
     mk_atomic64 n[N_COUNTERS]
     mk_atomic64 checked_targets
     mk_atomic64 checked_waits
@@ -154,17 +166,22 @@ ctypedef struct found_t:    # one violation, as the thread that found it saw the
 
 ctypedef int (*irq_fn)(lctx *t, uint32_t pcpu) except -1 nogil
 
+# Functions as who hands their answer on calls them: without a look at it, and so without a stack frame. -1 still means an exception.
+ctypedef int (*service_fn)(lctx *t) noexcept nogil
+ctypedef int (*ring_fn)(mk_backend *b, mk_ctx *c, mk_doorbell *d) noexcept nogil
+ctypedef int (*rest_fn)(mk_backend *b, mk_ctx *c, mk_doorbell *d, uint32_t idle, uint64_t timeout_ns) noexcept nogil
+
 ctypedef struct live_t:
     mk_vm *vm
     irq_fn run_interrupt    # an interrupt-context initiator's call, on the thread that holds the slot
-    char *slots             # nr_pcpus * slot_stride bytes of pcpu_t, a multiple of a cache line each
-    uint32_t slot_stride
+    char *slots             # nr_pcpus * SLOT_BYTES
     uint32_t nr_used
     uint32_t *used          # the pCPUs that vCPUs are scheduled on
-    uint64_t *call_from     # nr_pcpus cpumasks: who awaits an acknowledgement of this slot
+    mk_atomic64 *call_from  # the slots' cpumasks, where one word is not enough
     mk_backend *backend
     mk_engine *engine
-    uint32_t spin           # guest work burns the CPU
+    ring_fn ring            # the back end's
+    rest_fn rest            # its spin where guest work burns the CPU, else its sleep
     mk_hdr *call_hist       # NR_KINDS * HIST_SHARDS each, calloc'ed: a histogram has one writer at a time
     mk_hdr *handle_hist
     mk_atomic64 hist_lock[HIST_SHARDS]
@@ -191,13 +208,14 @@ ctypedef struct live_t:
     double walk_ratio
     uint64_t walk_ns
     double fastpath_ratio
+    uint32_t restless       # a guest that leaves may halt, or walk
     double migrate
     uint64_t slice_ns
     uint64_t late_ns
     uint64_t beat_ns        # a sleeper wakes this often to show that it runs
 
 cdef inline pcpu_t *slot_of(live_t *l, uint32_t pcpu) noexcept nogil:
-    return <pcpu_t *>(l.slots + <size_t>pcpu * l.slot_stride)
+    return <pcpu_t *>(l.slots + <size_t>pcpu * SLOT_BYTES)
 
 cdef inline void bump(mk_atomic64 *n, uint64_t by) noexcept nogil:
     """Add to a counter that only the calling thread writes."""
