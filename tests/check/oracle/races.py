@@ -36,8 +36,8 @@ def lkmm_races(graph):
     r4rmb, returns = x.R - x["Noreturn"], x.M - x["Noreturn"]
     xbstar = (k.hb | k.pb).star()
     vis = k.cumul_fence.star() @ rfe.optional() @ marked @ ((k.strong_fence @ marked @ xbstar) | (xbstar & x.int))
-    w_pre = marked @ (x.addr | k.fence).optional()
-    r_pre = marked @ (x.addr | k.nonrw_fence | (r4rmb @ x.fencerel("rmb") @ returns)).optional()
+    w_pre = marked @ (k.addr | k.fence).optional()
+    r_pre = marked @ (k.addr | k.nonrw_fence | (r4rmb @ x.fencerel("rmb") @ returns)).optional()
     w_post = k.fence.optional() @ marked @ k.rmw_sequence
     r_post = (k.nonrw_fence | (returns @ x.fencerel("rmb") @ r4rmb)).optional() @ marked
     ww_vis = k.fence | (k.strong_fence @ xbstar @ w_pre) | (w_post @ vis @ w_pre)
