@@ -1,6 +1,7 @@
 """check: every interleaving under every memory model. Execution graphs, the explorer, memory models, properties, counterexamples.
 
-What may live here: nothing that knows how a verdict is shown. Imports core, the kinds, config and the plugins' rooms; never live, report or cli.
+What may live here: nothing that knows how a verdict is shown. Imports core, the kinds, config and the plugins' rooms; never live, report
+or cli.
 
     >>> from minikvm.check import Program, explore
     >>> p = Program.parse("W x 1; R y a || W y 1; R x b").observe("a", "b")

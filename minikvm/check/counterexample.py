@@ -8,7 +8,7 @@ from typing import Any
 from minikvm.check.execution import Event, Graph, Note
 from minikvm.check.linear import Order, linearise, missing_barrier
 from minikvm.check.scope import Scope
-from minikvm.check.words import Words
+from minikvm.check.words import words_of
 
 # Notes of scene.pxd and of enum mk_event that are worth a row, and what they say.
 CALL, RETURNED, RESTS, SLEEPS, IPI, HANDLED, GATE = 100, 101, 102, 103, 104, 105, 106
@@ -35,7 +35,7 @@ class Drawer:
         self.graph = graph
         self.model = model
         self.finding = finding
-        self.words = Words({request.nr: request.name for request in scope.registry if request.has_bit})
+        self.words = words_of(scope)
         self.order: Order = linearise(graph, model)
         self.rows: list[dict[str, Any]] = []
         self.step_of: dict[tuple[int, int], int] = {}
@@ -90,16 +90,17 @@ class Drawer:
             return f"calls for {call.name} on vCPU {who}{' and waits' if call.waits else ''}"
         if note.kind == RETURNED:
             return f"the call for {self.scope.calls[note.subject].name} returns"
-        return {COMMIT: "the last check passes: enters the guest", ENTRY_END: "is out of the guest", ABORT: "the last check fails: no entry",
-                WALK_BEGIN: "walks the shadow page tables", WALK_END: "the walk ends", WOKE: f"wakes vCPU {note.subject}"}.get(note.kind, "")
+        texts = {
+            COMMIT: "the last check passes: enters the guest", ENTRY_END: "is out of the guest", ABORT: "the last check fails: no entry",
+            WALK_BEGIN: "walks the shadow page tables", WALK_END: "the walk ends", WOKE: f"wakes vCPU {note.subject}",
+        }  # fmt: skip
+        return texts.get(note.kind, "")
 
     def _event(self, t: int, i: int) -> None:
         event = self.graph.threads[t][i]
         row = self._row(t, self.words.kind(event), self.words.text(event), place=f"{event.file}:{event.line}" if event.file else "")
         self.step_of[t, i] = row["step"]
-        what = self.words.target(event.loc)[0] if event.loc else ""
-        if event.rval is not None and event.kind != "CHOOSE" and what != "slot":
-            row["value"] = self.words.value(what, event.rval)
+        row["value"] = self.words.seen(event)
         if event.name == "send IPI":
             pcpu = self.words.target(event.loc or "")[1]
             if event.rval and event.rval & 1 and pcpu in self.holder:
@@ -194,9 +195,10 @@ class Drawer:
             return (f"The call for {name} waits, and yet returned ({self._call_step(f.call)}) without having seen {vcpu} leave the guest, "
                     f"which it had entered without seeing the request ({self._step(f.other)}).")
         if f.property == "P3":
-            return f"{vcpu} sleeps for ever although {self._pending(f.vcpu)} is pending for it: it saw no request, and nobody saw it asleep."
+            return f"{vcpu} sleeps for ever although {self._pending(f.vcpu)} is pending: it saw no request, and nobody saw it asleep."
         if f.property == "P4":
-            return f"{vcpu} reads a page ({self._step((f.thread, f.index))}) that is freed ({self._step(f.other)}) with nothing that orders the two."
+            here, there = self._step((f.thread, f.index)), self._step(f.other)
+            return f"{vcpu} reads a page ({here}) that is freed ({there}), and nothing orders the two."
         if f.property == "P5":
             return f"{vcpu} cannot enter the guest: {self._pending(f.vcpu)} keeps it out, and nobody will clear it."
         if f.property == "P6":

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple, Union
+from typing import NamedTuple, TypeAlias
 
-Place = Union[tuple[int, int], str]
+Place: TypeAlias = tuple[int, int] | str
 """(thread, index), or "init"."""
 
 

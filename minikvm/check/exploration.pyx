@@ -1,13 +1,11 @@
 """An exploration of a program of rows and functions: compiles the rows, runs the explorer, counts outcomes."""
 from cpython.exc cimport PyErr_CheckSignals
 from libc.stdint cimport int32_t, int64_t, uint64_t
-from libc.stdlib cimport calloc, free, malloc
-from libc.string cimport memset
-from minikvm.check.explorer cimport (
-    OP_LOCK, XR_BLOCKED, XR_ENDED, explore_some, explorer_free, explorer_new, mk_explorer, mk_program)
+from libc.stdlib cimport calloc, free
+from minikvm.check.explorer cimport OP_LOCK, explore_some, explorer_free, explorer_new, mk_explorer, mk_program
 from minikvm.check.graph cimport (
     EF_AWAIT, EF_CREATE, EF_MUST, EF_NORETURN, EF_RMW, EV_CHOOSE, EV_FENCE, EV_READ, EV_SYNC, EV_WRITE, INIT, co_last, event, mk_graph)
-from minikvm.check.model cimport mk_model, model_from
+from minikvm.check.model cimport model_from
 from minikvm.check.outcomes cimport outcome_table, outcomes_add, outcomes_as_counter, outcomes_free
 from minikvm.check.races cimport RaceLog
 from minikvm.check.rows cimport (

@@ -30,7 +30,7 @@ cdef enum event_flag:  # bits of event.flags
 
 cdef struct event:
     uint8_t kind
-    uint8_t order     # enum mk_order of minikvm/atomics.h, of the read and the write alike (ACQUIRE: of the read, ...); an RMW's as it succeeds
+    uint8_t order     # enum mk_order of minikvm/atomics.h; an RMW's as it succeeds
     uint8_t op        # EV_FENCE: enum mk_fence_kind or check's own (fences.pxd); EF_RMW: the operation; EF_AWAIT: the condition
     uint8_t flags
     uint16_t thread

@@ -8,12 +8,12 @@ from minikvm.check.graph cimport (
 from minikvm.check.model cimport MODEL_RF_ORDERS, mk_model
 from minikvm.check.models._hb cimport happens_before, hb_clocks, hb_compute
 from minikvm.check.scene cimport (
-    LC_EVENT, LC_MODE, LC_PAGE, LC_PAYLOAD, LC_REQUESTS, NOTE_CALL, NOTE_IPI, NOTE_MASK, NOTE_RESTS, NOTE_RETURNED, NOTE_SLEEPS,
-    NOTE_WAITS_GATE, call, scene)
+    LC_EVENT, LC_MODE, LC_PAGE, LC_PAYLOAD, LC_REQUESTS, NOTE_CALL, NOTE_MASK, NOTE_RESTS, NOTE_RETURNED, NOTE_SLEEPS, NOTE_WAITS_GATE,
+    call, scene)
 from minikvm.core.bits cimport ctz64
 from minikvm.core.world cimport (
-    MK_EV_CONSUMED, MK_EV_ENTRY_BEGIN, MK_EV_ENTRY_COMMIT, MK_EV_ENTRY_END, MK_EV_MADE, MK_EV_MASKED, MK_EV_MODE, MK_EV_WALK_BEGIN,
-    MK_EV_WALK_END, MK_EV_WOKE, MK_REQ_MASK, MK_REQ_NO_ACTION, MK_REQ_NO_WAKEUP)
+    MK_EV_CONSUMED, MK_EV_DEFERRED, MK_EV_ENTRY_BEGIN, MK_EV_ENTRY_COMMIT, MK_EV_ENTRY_END, MK_EV_MADE, MK_EV_MASKED, MK_EV_MODE,
+    MK_EV_WALK_BEGIN, MK_EV_WALK_END, MK_EV_WOKE, MK_REQ_MASK, MK_REQ_NO_ACTION, MK_REQ_NO_WAKEUP)
 
 cdef struct judging:
     const scene *s
@@ -270,7 +270,7 @@ cdef int judge_targets(judging *j, const made_call *c) except -1 nogil:
     cdef int32_t i
     for i in range(c.note_begin, c.note_end):
         n = &j.g.th[c.thread].notes[i]
-        if n.kind == MK_EV_MADE or n.kind == MK_EV_MODE or n.kind == MK_EV_WOKE:
+        if n.kind == MK_EV_MADE or n.kind == MK_EV_MODE or n.kind == MK_EV_WOKE or n.kind == MK_EV_DEFERRED:
             touched |= (<uint64_t>1) << n.subject
         elif n.kind == MK_EV_MASKED:
             built_any = True

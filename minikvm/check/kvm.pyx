@@ -1,24 +1,22 @@
 """The exploration of a scene: a strategy, a run loop and injectors, as they run live, under a memory model."""
 cimport cython
 from cpython.exc cimport PyErr_CheckSignals
-from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint64_t
 from libc.stdlib cimport calloc, free
-from libc.string cimport memset
 from minikvm.check.actors cimport irq_body, task_body, vcpu_body
 from minikvm.check.coroutines cimport Coroutine, run_coroutine
 from minikvm.check.explorer cimport explore_some, explorer_free, explorer_new, mk_explorer, mk_program, step
-from minikvm.check.graph cimport mk_graph
 from minikvm.check.judge cimport MAX_FINDINGS, finding, judge
-from minikvm.check.model cimport mk_model, model_from
+from minikvm.check.model cimport model_from
 from minikvm.check.pcpus cimport checked_machine
 from minikvm.check.scene cimport (
-    ACTOR_IRQ, ACTOR_TASK, ACTOR_VCPU, LC_ACKS, LC_CLASSES, LC_CPU, LC_EVENT, LC_MIGRATE, LC_MODE, LC_OTHER, LC_PAGE, LC_PAYLOAD, LC_REQUESTS, LC_RUN, LC_SLOT, LC_STRATEGY, LC_TOKEN, LC_WAIT, MAX_OTHER, SLOT_TAKEN, call, checked_observer, checked_world, kthread, scene)
+    ACTOR_IRQ, ACTOR_TASK, ACTOR_VCPU, LC_ACKS, LC_CLASSES, LC_CPU, LC_EVENT, LC_OTHER, LC_PAGE, LC_PAYLOAD, LC_RUN, LC_SLOT, LC_TOKEN,
+    MAX_OTHER, SLOT_TAKEN, call, checked_observer, checked_world, kthread, scene)
 from minikvm.check.view cimport graph_view
 from minikvm.core.native cimport injector_from, loop_from, strategy_from
 from minikvm.core.vcpu cimport VcpuTable
-from minikvm.core.world cimport MK_CTX_IRQ, MK_CTX_TASK, MK_CTX_VCPU, mk_bare_store32, mk_injector, mk_vm
+from minikvm.core.world cimport MK_CTX_IRQ, MK_CTX_TASK, MK_CTX_VCPU, mk_injector, mk_vm
 
-import time
 
 CLASS_NAMES = ("requests", "mode", "cpu", "wait", "strategy", "migrate", "slot", "run", "acks", "payload", "event", "page", "token",
                "other")
@@ -148,8 +146,8 @@ cdef class Scene:
         cdef int32_t senders = sum([bool(a.calls) for a in self.scope.actors])
         cdef int32_t each = max(1, min(6, 28 // max(senders, 1)))
         cdef int32_t n = 0, k
-        counts = {LC_SLOT: s.all_pcpus, LC_RUN: s.all_pcpus, LC_ACKS: senders * each * (2 if s.uses_membarrier else 1), LC_PAYLOAD: initiators,
-                  LC_EVENT: initiators, LC_PAGE: initiators, LC_TOKEN: s.ncalls, LC_OTHER: MAX_OTHER}
+        counts = {LC_SLOT: s.all_pcpus, LC_RUN: s.all_pcpus, LC_ACKS: senders * each * (2 if s.uses_membarrier else 1),
+                  LC_PAYLOAD: initiators, LC_EVENT: initiators, LC_PAGE: initiators, LC_TOKEN: s.ncalls, LC_OTHER: MAX_OTHER}
         s.membarriers = senders * each
         s.sends_each = each
         for k in range(LC_CLASSES):

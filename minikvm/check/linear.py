@@ -7,6 +7,7 @@ Among the possible orders, one with few context switches is taken: the thread th
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict
 from dataclasses import dataclass, field
 
@@ -98,7 +99,7 @@ def _memory(graph: Graph, hard: _Edges, soft: _Edges, buffered: bool, strong: bo
                         (hard if strong else soft).add(run, _visible(place, graph.event(place), buffered))
     for order in graph.co.values():
         places = [p for p in order if isinstance(p, tuple)]
-        for a, b in zip(places, places[1:], strict=False):
+        for a, b in itertools.pairwise(places):
             (hard if strong else soft).add(_visible(a, graph.event(a), buffered), _visible(b, graph.event(b), buffered))
 
 
@@ -151,7 +152,7 @@ def linearise(graph: Graph, model: str) -> Order:
             continue  # issued and there: one step
         kept.append(node)
     runs = [node[0] for node in kept if node[2] == "run"]
-    switches = sum(a != b for a, b in zip(runs, runs[1:], strict=False))
+    switches = sum(a != b for a, b in itertools.pairwise(runs))
     return Order(kept, switches, {} if strong else _unseen(graph, kept))
 
 
@@ -159,14 +160,15 @@ FULL, WRITES, READS = (0, 3, 4, 19), (1, 17), (2, 16)
 
 
 def missing_barrier(graph: Graph, read: tuple[int, int], write: tuple[int, int]) -> tuple[str, tuple[int, int], tuple[int, int]] | None:
-    """(barrier, after this event, before that one): what would have forbidden the read to miss the write. None where it is not one barrier."""
+    """(barrier, after this event, before that one): what would have forbidden the read to miss the write; None: no one barrier."""
     reader, writer = read[0], write[0]
     for i in range(read[1] - 1, -1, -1):  # a message that came earlier than what it announces: MP
         rf = graph.threads[reader][i].rf
         if not isinstance(rf, tuple) or rf[0] != writer or rf[1] <= write[1]:
             continue
         between = graph.threads[writer][write[1] + 1 : rf[1]]
-        if not any(e.kind == "F" and e.op in FULL + WRITES for e in between) and graph.event(rf).order not in ("release", "acq_rel", "full", "sc"):
+        released = graph.event(rf).order in ("release", "acq_rel", "full", "sc")
+        if not released and not any(e.kind == "F" and e.op in FULL + WRITES for e in between):
             return "smp_wmb()", write, rf
         return "smp_rmb()", (reader, i), read
     for i in range(read[1] - 1, -1, -1):  # a store that is not yet seen when the read is done: SB

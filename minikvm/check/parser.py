@@ -3,7 +3,8 @@
     W x 1; R y a || W y 1; R x b
 
 ``;`` or a new line between statements, ``||`` between threads, ``#`` begins a comment. Statements (docs/explorer.md has the table):
-``W loc val [order]``, ``R loc reg [order]``, ``F [fence]``, ``ADD|OR|AND|XCHG loc reg|_ val [order]``, ``CAS loc reg|_ expected new [order]``,
+``W loc val [order]``, ``R loc reg [order]``, ``F [fence]``, ``ADD|OR|AND|XCHG loc reg|_ val [order]``,
+``CAS loc reg|_ expected new [order]``,
 ``AWAIT loc reg|_ ==|!=|&|!& val [order] [must|rest]``, ``LOCK loc``, ``UNLOCK loc``, ``CHOOSE reg n``, ``SET reg val``,
 ``CALC reg a +|-|&||^ b``, ``IF a ==|!=|<|> b GOTO label``, ``GOTO label``, ``label:``, ``ASSERT a ==|!= b``, ``SPAWN n``, ``JOIN n``.
 Any statement may end with the registers that it depends on: ``addr=a``, ``data=a,b``, ``ctrl=a``.
@@ -13,7 +14,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import Union
+from typing import TypeAlias
 
 ORDERS = {
     "plain": 0, "relaxed": 1, "once": 1, "acquire": 2, "release": 3, "acq_rel": 4, "sc": 5, "full": 6,
@@ -31,7 +32,7 @@ CALCS = ("+", "-", "&", "|", "^")
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.\[\]]*\Z")
 LABEL = re.compile(r"([A-Za-z_]\w*):\Z")
 
-Value = Union[int, str]
+Value: TypeAlias = int | str
 """An integer, or the name of a register."""
 
 

@@ -41,7 +41,8 @@ cdef int handle_ipis(kthread *k, uint64_t bits) except -1 nogil:
         if send >= k.s.membarriers:
             access(k, EV_FENCE, 0, MK_SMP_MB, MK_RELAXED, -1, 0, 0, b"membarrier", &old)
         # csd_unlock()'s release. Pairs with the acquire of call_wait().
-        access(k, EV_READ, EF_RMW | EF_NORETURN, MK_OR, MK_RELEASE, at(k.s, LC_ACKS, send), (<uint64_t>1) << k.c.pcpu, 0, b"acknowledge", &old)
+        access(k, EV_READ, EF_RMW | EF_NORETURN, MK_OR, MK_RELEASE, at(k.s, LC_ACKS, send), (<uint64_t>1) << k.c.pcpu, 0, b"acknowledge",
+               &old)
     return 0
 
 
@@ -179,7 +180,8 @@ cdef int m_call_wait(mk_ctx *c) except -1 nogil:
         handle_ipis(k, old & ~<uint64_t>SLOT_TAKEN)
     for i in range(k.nacks):
         pcpu = k.acks[i].pcpu
-        access(k, EV_READ, EF_AWAIT | EF_MUST, AWAIT_ANY, MK_ACQUIRE, k.acks[i].location, (<uint64_t>1) << pcpu, 0, b"acknowledgement", &old)
+        access(k, EV_READ, EF_AWAIT | EF_MUST, AWAIT_ANY, MK_ACQUIRE, k.acks[i].location, (<uint64_t>1) << pcpu, 0, b"acknowledgement",
+               &old)
     k.nacks = 0
     if aside:
         slot_rmw(k, c.pcpu, MK_OR, MK_ACQ_REL, SLOT_TAKEN, 0, b"waited", &old)
@@ -372,7 +374,8 @@ cdef int m_idle_guest(mk_ctx *c, mk_vcpu *v, uint64_t ns) except -1 nogil:
 
 cdef int m_migrate(mk_ctx *c, mk_vcpu *v, int walk) except -1 nogil:
     cdef uint64_t nothing = 0
-    access(<kthread *>c, EV_WRITE, 0, 0, MK_RELAXED, at((<kthread *>c).s, LC_MIGRATE, v.idx), 2 if walk else 1, 0, b"the host moves it", &nothing)
+    access(<kthread *>c, EV_WRITE, 0, 0, MK_RELAXED, at((<kthread *>c).s, LC_MIGRATE, v.idx), 2 if walk else 1, 0, b"the host moves it",
+           &nothing)
     return 1
 
 

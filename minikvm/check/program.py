@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Union
+from typing import Any, TypeAlias
 
 from minikvm.check.execution import Graph
 from minikvm.check.parser import ORDERS, ProgramError, Row, parse_thread
 
-Thread = Union[list[Row], Callable[[Any], None]]
+Thread: TypeAlias = list[Row] | Callable[[Any], None]
 
 
 class Program:

@@ -2,7 +2,7 @@
 from libc.stdint cimport int32_t, uint64_t
 from libc.string cimport memset
 from minikvm.check.explorer cimport XR_ENDED, XR_OK, XR_BLOCKED, live_valid, mk_explorer, x_note, x_step
-from minikvm.check.graph cimport EF_RMW, EV_READ, EV_SYNC, EV_WRITE, INIT, TH_ENDED, TH_JOINING, event
+from minikvm.check.graph cimport EV_SYNC, EV_WRITE, INIT, TH_ENDED, TH_JOINING, event
 
 cdef enum:
     STEPS = 1000000  # of one run of one thread, before it is called endless

@@ -9,7 +9,7 @@ from minikvm.core.kick cimport dispatch
 from minikvm.core.requests cimport clear_request
 from minikvm.core.world cimport (
     MK_ABI, MK_ACQUIRE, MK_AND, MK_BARRIER, MK_EV_CONSUMED, MK_EV_ENTRY_ABORT, MK_EV_SENDING, MK_GO, MK_OR, MK_RELAXED,
-    MK_RELEASE, MK_REQ_NO_ACTION, MK_SMP_MB, mk_atomic64, mk_ctx, mk_injector, mk_observer, mk_remember, mk_vcpu, mk_world)
+    MK_RELEASE, MK_REQ_NO_ACTION, MK_SMP_MB, mk_atomic64, mk_ctx, mk_injector, mk_observer, mk_vcpu, mk_world)
 
 
 cdef int32_t at(scene *s, int location_class, int32_t index) noexcept nogil:
@@ -116,7 +116,8 @@ cdef int w_rmw(mk_ctx *c, void *addr, int size, int op, int order, const char *n
                uint64_t *old) except -1 nogil:
     # set_bit() and clear_bit() return no value: what mk_set_bit() gives back is for the accounts.
     cdef int flags = EF_RMW | (EF_NORETURN if order == MK_RELAXED and (op == MK_OR or op == MK_AND) else 0)
-    return access(<kthread *>c, EV_READ, flags, op, order, location_of(<kthread *>c, addr), cut(operand, size), cut(expected, size), name, old)
+    return access(<kthread *>c, EV_READ, flags, op, order, location_of(<kthread *>c, addr), cut(operand, size), cut(expected, size),
+                  name, old)
 
 
 cdef int w_fence(mk_ctx *c, int kind, const char *name) except -1 nogil:
@@ -127,7 +128,7 @@ cdef int w_fence(mk_ctx *c, int kind, const char *name) except -1 nogil:
 
 
 cdef int w_point(mk_ctx *c, int point, mk_vcpu *subject) except -1 nogil:
-    """Interrupts and preemption strike at points, and injectors are asked. An injector's own action passes points too: nobody is asked there."""
+    """Interrupts and preemption strike at points, and injectors are asked; not at the points that an injector's own action passes."""
     cdef kthread *k = <kthread *>c
     cdef mk_injector *injector
     cdef int verdict = MK_GO
@@ -156,7 +157,8 @@ cdef int w_choose(mk_ctx *c, int n, double probability, const char *name) except
 
 cdef int w_lock(mk_ctx *c, mk_atomic64 *lock, const char *name) except -1 nogil:
     cdef uint64_t old = 0
-    return access(<kthread *>c, EV_READ, EF_RMW | EF_AWAIT | EF_MUST, OP_LOCK, MK_ACQUIRE, location_of(<kthread *>c, lock), 0, 0, name, &old)
+    return access(<kthread *>c, EV_READ, EF_RMW | EF_AWAIT | EF_MUST, OP_LOCK, MK_ACQUIRE, location_of(<kthread *>c, lock), 0, 0, name,
+                  &old)
 
 
 cdef int w_unlock(mk_ctx *c, mk_atomic64 *lock, const char *name) except -1 nogil:

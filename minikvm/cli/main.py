@@ -8,9 +8,9 @@ from __future__ import annotations
 import click
 
 import minikvm
+from minikvm.cli.check import check
 from minikvm.cli.choice import plugin_options
 from minikvm.cli.errors import Commands
-from minikvm.cli.check import check
 from minikvm.cli.new import new
 from minikvm.cli.plugins import plugins
 from minikvm.cli.run import run

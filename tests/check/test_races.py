@@ -1,10 +1,17 @@
 """Data races (P10): two accesses of one location, one a write, one plain, unordered; by C11's definition, for lkmm by the kernel's."""
 
+import re
+
 import pytest
+from oracle import MODELS as AXIOMS
+from oracle import TooBig, candidates, load
+from oracle.generator import random_program
+from oracle.races import c11_races, kernel_races
 
 from minikvm.check.program import Program, explore
 
 MODELS = ("sc", "tso", "rc11", "lkmm")
+SIDE = re.compile(r"thread (\d+), statement (\d+):")
 
 
 def races(text, model):
@@ -89,3 +96,28 @@ def test_each_pair_of_places_is_named_once_with_the_plain_side_first():
 
 def test_they_are_not_looked_for_on_request():
     assert explore(Program.parse("W x 1 plain || R x a plain"), "sc", races=False).races == []
+
+
+def expected(source, model):
+    """What the definitions say of all executions of a random program; None if there are too many."""
+    try:
+        found = candidates(load(source.text, source.init), 300)
+    except TooBig:
+        return None
+    judge = kernel_races if model == "lkmm" else c11_races
+    return set().union(*(judge(graph) for graph in found if not graph.blocked and AXIOMS[model](graph)))
+
+
+@pytest.mark.parametrize("first", range(0, 200, 50))
+@pytest.mark.parametrize("model", MODELS)
+def test_random_programs_have_the_races_of_the_definitions(model, first):
+    compared = 0
+    for seed in range(first, first + 50):
+        source = random_program(seed, kernel=model == "lkmm" or seed % 2 == 1)
+        if "plain" not in source.text or (wanted := expected(source, model)) is None:
+            continue
+        found = {frozenset((int(t), int(i)) for t, i in (SIDE.match(side).groups() for side in (race.first, race.second)))
+                 for race in explore(Program.parse(source.text, init=source.init), model).races}
+        assert found == wanted, source
+        compared += 1
+    assert compared > 10

@@ -26,7 +26,7 @@ def c11_races(graph):
     return places(x, conflicts - hb - hb.inverse())
 
 
-def lkmm_races(graph):
+def kernel_races(graph):
     """The data-race part of linux-kernel.cat, without RCU."""
     x = Execution(graph, around="mb")
     plain = x["R:plain", "W:plain"]
@@ -51,4 +51,4 @@ def lkmm_races(graph):
     return places(x, ww_race | wr_race | rw_race)
 
 
-RACES = {"sc": c11_races, "tso": c11_races, "rc11": c11_races, "lkmm": lkmm_races}
+RACES = {"sc": c11_races, "tso": c11_races, "rc11": c11_races, "lkmm": kernel_races}
