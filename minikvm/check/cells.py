@@ -97,8 +97,8 @@ class Cell:
     def as_dict(self) -> dict[str, Any]:
         """As in the verdict's JSON."""
         return {
-            "strategy": self.strategy, "loop": self.loop, "model": self.model, "executions": self.executions, "blocked": self.blocked,
-            "exhausted": self.exhausted, "seconds": round(self.seconds, 3), "robust": self.robust, "estimate": self.estimate,
+            "strategy": self.strategy, "loop": self.loop, "model": self.model, "executions": self.executions + self.blocked,
+            "blocked": self.blocked, "exhausted": self.exhausted, "seconds": round(self.seconds, 3), "robust": self.robust, "estimate": self.estimate,
             "properties": {name: self.verdict_of(name) for name in PROPERTIES if name in self.scope.properties},
         }  # fmt: skip
 
@@ -240,13 +240,14 @@ class Checker:
             cell.races = sorted(found.races())
             cell.races_judged = "P10" in self.scope.properties
             if isinstance(search, RandomSearch):
-                cell.estimate = search.complete.mean
+                cell.estimate = search.complete.mean + search.blocked.mean
             scene.close()
         return cell
 
     def fingerprint(self, strategy: Plugin, model: str) -> str:
         """Of what a cell explores: a checkpoint of anything else is refused."""
-        return fingerprint(self.version, self.text, str(self.scope), strategy.name, strategy.options, self.loop.name, model)
+        what = (strategy.name, strategy.options, self.loop.name, model)
+        return fingerprint(self.version, self.config.model_dump_json(), self.scope.properties, *what)
 
     def file_of(self, base: Path | None, cell: Cell) -> Path | None:
         """Each cell has a checkpoint of its own: NAME-strategy-model.json for NAME.json; NAME.json itself where there is one cell."""
