@@ -97,8 +97,8 @@ class Cell:
     def as_dict(self) -> dict[str, Any]:
         """As in the verdict's JSON."""
         return {
-            "strategy": self.strategy, "loop": self.loop, "model": self.model, "executions": self.executions, "blocked": self.blocked,
-            "exhausted": self.exhausted, "seconds": round(self.seconds, 3), "robust": self.robust, "estimate": self.estimate,
+            "strategy": self.strategy, "loop": self.loop, "model": self.model, "executions": self.executions + self.blocked,
+            "blocked": self.blocked, "exhausted": self.exhausted, "seconds": round(self.seconds, 3), "robust": self.robust, "estimate": self.estimate,
             "properties": {name: self.verdict_of(name) for name in PROPERTIES if name in self.scope.properties},
         }  # fmt: skip
 
@@ -148,7 +148,7 @@ class Findings:
 
 
 def named_races(scene: Scene) -> list[list[str]]:
-    """The data races as pairs of texts, those of different vCPUs' words together: [["plain read of vcpu->cpu at kick.pxd:103", ...], ...]."""
+    """The data races as pairs of texts, those of different vCPUs' words together: ["plain read of vcpu->cpu at kick.pxd:103", ...]."""
 
     def text(side: tuple[str, str, str, str]) -> str:
         order, kind, location, place = side
@@ -212,7 +212,7 @@ class Checker:
         """Explore one cell to its end, or to the end of its budget."""
         cell = Cell(strategy.name, self.loop.name, model, self.scope)
         self.cells.append(cell)
-        scene = self.scene(strategy, model, lambda name, where: found.violated(name, where))
+        scene = self.scene(strategy, model, lambda name, where: found.violated(name, where))  # noqa: PLW0108
         found = Findings(self, cell, scene)
 
         def tell(progress: Progress) -> None:
@@ -225,8 +225,8 @@ class Checker:
             search = RandomSearch(scene, self.how.random, self.how.seed, budget=self.budget, progress=tell)
         else:
             search = Search(
-                scene, budget=self.budget, fingerprint=self.fingerprint(strategy, model), checkpoint=self.file_of(self.how.checkpoint, cell),
-                resume=self.resumed(cell), save_every=self.how.save_every, jobs=self.how.jobs, state=found, progress=tell,
+                scene, budget=self.budget, fingerprint=self.fingerprint(strategy, model), resume=self.resumed(cell),
+                checkpoint=self.file_of(self.how.checkpoint, cell), save_every=self.how.save_every, jobs=self.how.jobs, state=found, progress=tell,
             )  # fmt: skip
         try:
             search.run()
@@ -240,7 +240,7 @@ class Checker:
             cell.races = sorted(found.races())
             cell.races_judged = "P10" in self.scope.properties
             if isinstance(search, RandomSearch):
-                cell.estimate = search.complete.mean
+                cell.estimate = search.complete.mean + search.blocked.mean
             scene.close()
         return cell
 

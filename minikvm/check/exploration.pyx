@@ -330,7 +330,13 @@ cdef class Exploration(Steered):
 
     @property
     def model_name(self):
+        """The memory model's."""
         return self.model.name
+
+    @property
+    def watched(self):
+        """What is called with each graph, or None."""
+        return self.on_execution
 
     # ---- what was found ----
 

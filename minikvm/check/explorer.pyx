@@ -531,6 +531,24 @@ cdef int too_short(mk_explorer *x) except -1 nogil:
         raise ReplayError(f"a path of {x.nguide} choices was to be followed: after {x.depth} of them the execution is complete")
 
 
+cdef int32_t instead_of(const mk_graph *g, int32_t t, int32_t nthreads) noexcept nogil:
+    """Who runs when it is the turn of a thread that waits for another's end: that one, until it is known to have ended. -1: nobody can.
+
+    A thread that only has to find out that it has ended must not give its turn to a third one: the order would not be the graph's alone.
+    """
+    cdef int32_t u, i
+    for i in range(nthreads):
+        u = g.th[t].joins
+        if g.th[u].status == TH_ENDED:
+            return t
+        if g.th[u].status == TH_RUNNABLE:
+            return u if g.th[u].created else -1
+        if g.th[u].status == TH_BLOCKED:
+            return -1
+        t = u
+    return -1
+
+
 cdef int32_t next_thread(mk_explorer *x) noexcept nogil:
     """The fixed scheduler, a function of the graph: an RMW's write first, else the lowest thread that can go on. -1: none can."""
     cdef mk_graph *g = x.g
@@ -542,8 +560,10 @@ cdef int32_t next_thread(mk_explorer *x) noexcept nogil:
             return t
         if found >= 0 or not th.created:
             continue
-        if th.status == TH_RUNNABLE or (th.status == TH_JOINING and g.th[th.joins].status == TH_ENDED):
+        if th.status == TH_RUNNABLE:
             found = t
+        elif th.status == TH_JOINING:
+            found = instead_of(g, t, x.nthreads)
     return found
 
 

@@ -254,6 +254,11 @@ cdef class Scene(Steered):
         return sorted({tuple([(a.order, a.kind, names[a.loc], f"{a.file}:{a.line}" if a.file else a.name) for a in pair])
                        for pair in self.races.pairs})
 
+    @property
+    def watched(self):
+        """What is called with each graph, or None."""
+        return self.on_graph
+
     def watch(self, on_graph):
         """Call *on_graph* with each graph that is completed or blocked."""
         self.on_graph = on_graph
