@@ -246,7 +246,8 @@ class Checker:
 
     def fingerprint(self, strategy: Plugin, model: str) -> str:
         """Of what a cell explores: a checkpoint of anything else is refused."""
-        return fingerprint(self.version, self.text, str(self.scope), strategy.name, strategy.options, self.loop.name, model)
+        what = (strategy.name, strategy.options, self.loop.name, model)
+        return fingerprint(self.version, self.config.model_dump_json(), self.scope.properties, *what)
 
     def file_of(self, base: Path | None, cell: Cell) -> Path | None:
         """Each cell has a checkpoint of its own: NAME-strategy-model.json for NAME.json; NAME.json itself where there is one cell."""
