@@ -1,4 +1,4 @@
-"""Every built-in strategy but the two old forms keeps P1 to P8, exhausted, in all four models; the seed files hold the old forms' verdicts."""
+"""Every built-in strategy but the two old forms keeps P1 to P8, exhausted, in all four models."""
 
 from __future__ import annotations
 
