@@ -8,7 +8,7 @@ from typing import Any
 from minikvm.check.execution import Event, Graph, Note
 from minikvm.check.linear import Order, linearise, missing_barrier
 from minikvm.check.scope import Scope
-from minikvm.check.words import Words
+from minikvm.check.words import words_of
 
 # Notes of scene.pxd and of enum mk_event that are worth a row, and what they say.
 CALL, RETURNED, RESTS, SLEEPS, IPI, HANDLED, GATE = 100, 101, 102, 103, 104, 105, 106
@@ -35,7 +35,7 @@ class Drawer:
         self.graph = graph
         self.model = model
         self.finding = finding
-        self.words = Words({request.nr: request.name for request in scope.registry if request.has_bit})
+        self.words = words_of(scope)
         self.order: Order = linearise(graph, model)
         self.rows: list[dict[str, Any]] = []
         self.step_of: dict[tuple[int, int], int] = {}
@@ -100,9 +100,7 @@ class Drawer:
         event = self.graph.threads[t][i]
         row = self._row(t, self.words.kind(event), self.words.text(event), place=f"{event.file}:{event.line}" if event.file else "")
         self.step_of[t, i] = row["step"]
-        what = self.words.target(event.loc)[0] if event.loc else ""
-        if event.rval is not None and event.kind != "CHOOSE" and what != "slot":
-            row["value"] = self.words.value(what, event.rval)
+        row["value"] = self.words.seen(event)
         if event.name == "send IPI":
             pcpu = self.words.target(event.loc or "")[1]
             if event.rval and event.rval & 1 and pcpu in self.holder:
@@ -172,6 +170,14 @@ class Drawer:
         value = self.graph.event(last).wval if isinstance(last, tuple) else 0
         return self.words.bits(value or 0)
 
+    def _owed(self, vcpu: int) -> str:
+        """What is owed to a vCPU in the guest: a request that is pending, a sticky one whose bit is gone, or what is no request."""
+        bits = self._pending(vcpu)
+        if bits != "0":
+            return f"{bits} is pending for it"
+        sticky = [call.name for call in self.scope.calls if vcpu in call.targets and self.scope.registry[call.name].sticky]
+        return f"{sticky[0]} was made to it and holds for ever" if sticky else "an event was published for it"
+
     def _sent_elsewhere(self, vcpu: int) -> str:
         """Where an IPI went that was meant for a vCPU in the guest."""
         for events in self.graph.threads:
@@ -190,9 +196,8 @@ class Drawer:
         vcpu = f"vCPU {f.vcpu}"
         name = scope.calls[f.call].name if f.call >= 0 else ""
         if f.property == "P1":
-            bits = self._pending(f.vcpu)
-            what = f"{bits} is pending for it" if bits != "0" else "an event was published for it"
-            return f"{vcpu} rests in the guest although {what}: {self._step(f.other)} missed it{self._sent_elsewhere(f.vcpu)}."
+            missed, sent = self._step(f.other), self._sent_elsewhere(f.vcpu)
+            return f"{vcpu} rests in the guest although {self._owed(f.vcpu)}: {missed} missed it{sent}."
         if f.property == "P2":
             return (f"The call for {name} waits, and yet returned ({self._call_step(f.call)}) without having seen {vcpu} leave the guest, "
                     f"which it had entered without seeing the request ({self._step(f.other)}).")

@@ -6,6 +6,7 @@ from minikvm.check.graph cimport (
     EF_AWAIT, EF_CREATE, EF_MUST, EF_NORETURN, EF_RMW, EV_CHOOSE, EV_FENCE, EV_READ, EV_SYNC, EV_WRITE, INIT, co_last, event, mk_graph)
 from minikvm.check.model cimport model_from
 from minikvm.check.outcomes cimport outcome_table, outcomes_add, outcomes_as_counter, outcomes_free, outcomes_packed, outcomes_unpack
+from minikvm.check.races cimport RaceLog
 from minikvm.check.rows cimport (
     NOTE_ASSERT, ROW_ASSERT, ROW_CALC, ROW_EVENT, ROW_GOTO, ROW_IF, ROW_JOIN, ROW_REGISTERS, ROW_SET, row, row_thread, run_rows)
 from minikvm.check.steering cimport Steered
@@ -16,7 +17,8 @@ from base64 import b64decode, b64encode
 
 from minikvm.check.modelload import model_object
 from minikvm.check.parser import AWAITS, FENCES, ORDERS, RMW_OPS, ProgramError
-from minikvm.check.program import Result, groups_of
+from minikvm.check.program import Race, Result, groups_of
+from minikvm.check.pymodel import capsule_of
 from minikvm.check.rows import CONDITIONS
 
 SIMPLE = {"SET": ROW_SET, "CALC": ROW_CALC, "IF": ROW_IF, "GOTO": ROW_GOTO, "ASSERT": ROW_ASSERT, "JOIN": ROW_JOIN}
@@ -83,6 +85,8 @@ cdef class Exploration(Steered):
     cdef tuple names, loc_names
     cdef dict errors, functions
     cdef bint count_outcomes, has_asserts
+    cdef set merged_races  # of other processes
+    cdef RaceLog races  # None: not looked for, or there is no plain access
 
     def __cinit__(self):
         self.threads = NULL
@@ -92,9 +96,10 @@ cdef class Exploration(Steered):
         cdef int32_t i
         self.source = program
         self.model = model_object(model)
-        self.capsule = self.model.native()
+        self.capsule = capsule_of(self.model, program.locations())
         self.on_execution = on_execution
         self.errors = {}
+        self.merged_races = set()
         self.functions = {}
         self.loc_names = tuple(program.locations())
         self.nthreads = len(program.threads)
@@ -128,6 +133,8 @@ cdef class Exploration(Steered):
                 raise MemoryError
             for i, group in enumerate(groups_of(program, symmetry)):
                 self.x.group[i] = group
+        if races and program.has_plain():
+            self.races = RaceLog()
         self.python = bool(self.functions)  # greenlets are switched with the GIL held
         self.observe(program, registers, outcomes)
 
@@ -156,7 +163,7 @@ cdef class Exploration(Steered):
         return 0
 
     cdef int choose_complete(self) except -1:
-        if self.on_execution is not None or self.has_asserts:
+        if self.on_execution is not None or self.has_asserts or self.races is not None:
             self.program.complete = complete
         elif self.count_outcomes:
             self.program.complete = count_outcome
@@ -174,9 +181,22 @@ cdef class Exploration(Steered):
                 if g.th[t].notes[i].kind == NOTE_ASSERT:
                     key = f"thread {t}, statement {g.th[t].notes[i].subject}: the value was {g.th[t].notes[i].a}"
                     self.errors[key] = self.errors.get(key, 0) + 1
+        if self.races is not None and not blocked:
+            self.races.look(self.x.model, g)
         if self.on_execution is not None:
             self.on_execution(graph_view(g, self.loc_names))
         return 0
+
+    def races_found(self):
+        return [Race(*found) for found in sorted(self.named_races())]
+
+    cdef set named_races(self):
+        """The races as (the plain access, the other one, location)."""
+        cdef set found = set(self.merged_races)
+        for pair in self.races.pairs if self.races is not None else ():
+            sides = [f"thread {a.thread}, statement {a.index}: {a.order} {a.kind}" for a in pair]
+            found.add((sides[0], sides[1], self.loc_names[pair[0].loc]))
+        return found
 
     cdef int compile(self, int32_t t, list rows, dict registers) except -1:
         """The rows of a thread in C."""
@@ -331,12 +351,14 @@ cdef class Exploration(Steered):
     def found(self):
         """Everything that was found so far, as plain data that merge() takes."""
         outcomes = b64encode(outcomes_packed(&self.watched.table)).decode()
-        return {**Steered.found(self), "errors": dict(self.errors), "outcomes": outcomes}
+        return {**Steered.found(self), "errors": dict(self.errors), "outcomes": outcomes,
+                "races": [list(found) for found in sorted(self.named_races())]}
 
     def merge(self, found):
         """Add what another exploration of the same program found. ValueError for another program's."""
         cdef bytes outcomes = b64decode(found["outcomes"], validate=True)
         outcomes_unpack(&self.watched.table, <const uint8_t *><const char *>outcomes, len(outcomes))
+        self.merged_races.update(map(tuple, found["races"]))
         for key, n in found["errors"].items():
             self.errors[key] = self.errors.get(key, 0) + n
         Steered.merge(self, found)
@@ -345,6 +367,9 @@ cdef class Exploration(Steered):
         """Begin to count anew."""
         Steered.forget(self)
         self.errors.clear()
+        self.merged_races.clear()
+        if self.races is not None:
+            self.races = RaceLog()
         outcomes_free(&self.watched.table)
         self.watched.table.n = self.watched.table.capacity = 0
 
@@ -358,5 +383,5 @@ cdef class Exploration(Steered):
         return Result(
             program=self.source.name, model=self.model.name, executions=self.x.executions, blocked=self.x.blocked,
             discarded=self.x.discarded, exhausted=bool(self.ended), names=self.names,
-            outcomes=outcomes_as_counter(&self.watched.table), errors=dict(self.errors),
+            outcomes=outcomes_as_counter(&self.watched.table), errors=dict(self.errors), races=self.races_found(),
         )

@@ -7,9 +7,10 @@ in coherence are not explored (such a graph is not maximal). Unsound for models 
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 from libc.stdlib cimport calloc, free, realloc
 from minikvm.check.graph cimport (
-    EF_AWAIT, EF_BLOCKED, EF_PENDING, EF_RMW, EV_CHOOSE, EV_READ, EV_SYNC, EV_WRITE, INIT, KEEP_EVENT, KEEP_WRITE, NONE, TH_BLOCKED,
-    TH_ENDED, TH_JOINING, TH_RUNNABLE, co_last, event, graph_append, graph_copy, graph_drop_notes, graph_free, graph_new, graph_note,
-    graph_place, graph_set_rf, graph_truncate, graph_unplace, graph_write_half, in_prefix, location, mk_graph, note, po_thread, rank_of)
+    EF_AWAIT, EF_BLOCKED, EF_CREATE, EF_PENDING, EF_RMW, EV_CHOOSE, EV_READ, EV_SYNC, EV_WRITE, INIT, KEEP_EVENT, KEEP_WRITE, NONE,
+    TH_BLOCKED, TH_ENDED, TH_JOINING, TH_RUNNABLE, co_last, event, graph_append, graph_copy, graph_drop_notes, graph_free, graph_new,
+    graph_note, graph_place, graph_set_rf, graph_truncate, graph_unplace, graph_write_half, in_prefix, location, mk_graph, note,
+    po_thread, rank_of)
 from minikvm.check.model cimport MODEL_MONOTONE, mk_model
 from minikvm.check.symmetry cimport counterpart, in_order, last_before, was_there
 from minikvm.core.world cimport MK_ADD, MK_AND, MK_OR, MK_XCHG
@@ -458,7 +459,7 @@ cdef int add_event(mk_explorer *x, int32_t t, const event *proto, uint64_t *valu
     e.thread = t
     if e.kind == EV_READ:
         return add_read(x, &e, value)
-    if e.kind != EV_SYNC:
+    if e.kind != EV_SYNC or e.flags & EF_CREATE:
         e.rf = NONE
     e.rval = 0
     id = graph_append(g, &e)
@@ -495,10 +496,20 @@ cdef bint live_valid(mk_explorer *x, int32_t t) noexcept nogil:
     return ok
 
 
-cdef int went_astray(int32_t t, int32_t index, const char *had, const char *has) except -1 nogil:
+cdef str described(const event *e):
+    name = e.name.decode() if e.name != NULL else "an operation"
+    return f"{name} (kind {e.kind}, location {e.loc}, operand {e.wval if e.kind == EV_WRITE else e.operand})"
+
+
+cdef int went_astray(int32_t t, int32_t index, const event *had, const event *has) except -1 nogil:
     with gil:
         raise ReplayError(f"thread {t} did something else at its event {index} when it was run again with the same values: first "
-                          f"{had.decode() if had != NULL else '?'}, now {has.decode() if has != NULL else '?'}")
+                          f"{described(had)}, now {described(has)}. It depends on more than what it reads: a clock, a global, a set's order?")
+
+
+cdef int noted_astray(int32_t t, int32_t index) except -1 nogil:
+    with gil:
+        raise ReplayError(f"thread {t} went another way after its event {index} when it was run again with the same values")
 
 
 cdef int x_step(mk_explorer *x, int32_t t, const event *proto, uint64_t *value) except -1 nogil:
@@ -514,7 +525,7 @@ cdef int x_step(mk_explorer *x, int32_t t, const event *proto, uint64_t *value) 
         if ((e.kind | (EV_WRITE if e.flags & EF_RMW else 0)) != (proto.kind | (EV_WRITE if proto.flags & EF_RMW else 0))
                 or e.loc != proto.loc or e.order != proto.order or e.op != proto.op or e.operand != proto.operand
                 or e.expected != proto.expected or (e.kind == EV_WRITE and e.wval != proto.wval)):
-            went_astray(t, s.pos, e.name, proto.name)
+            went_astray(t, s.pos, e, proto)
         got = e.rval
         if e.flags & EF_BLOCKED:
             result = XR_BLOCKED
@@ -541,7 +552,7 @@ cdef int x_note(mk_explorer *x, int32_t t, int32_t kind, uint64_t subject, uint6
     cdef note n
     if s.nnotes < th.nnotes:
         if th.notes[s.nnotes].kind != kind or th.notes[s.nnotes].subject != subject or th.notes[s.nnotes].a != a:
-            went_astray(t, s.pos, b"a note", b"another")
+            noted_astray(t, s.pos)
         s.nnotes += 1
         return 0
     n.pos = s.pos

@@ -11,6 +11,7 @@ from minikvm.check.pcpus cimport checked_machine
 from minikvm.check.scene cimport (
     ACTOR_IRQ, ACTOR_TASK, ACTOR_VCPU, LC_ACKS, LC_CLASSES, LC_CPU, LC_EVENT, LC_OTHER, LC_PAGE, LC_PAYLOAD, LC_RUN, LC_SLOT, LC_TOKEN,
     MAX_OTHER, SLOT_TAKEN, call, checked_observer, checked_world, kthread, scene)
+from minikvm.check.races cimport RaceLog, find_races, race
 from minikvm.check.steering cimport Steered
 from minikvm.check.view cimport graph_view
 from minikvm.core.native cimport injector_from, loop_from, strategy_from
@@ -31,10 +32,14 @@ cdef int run_actor(mk_program *p, mk_explorer *x, int32_t t) except -1 nogil:
 cdef int completed(mk_program *p, mk_explorer *x, bint blocked) except -1 nogil:
     cdef finding out[MAX_FINDINGS]
     cdef scene *s = <scene *>x.priv
+    cdef race one
     cdef int n
     if s.watched:
         with gil:
             (<Scene>x.owner).on_graph((<Scene>x.owner).graph())
+    if s.races and find_races(x.model, x.g, &one, 1):
+        with gil:
+            (<Scene>x.owner).races.look(x.model, x.g)
     if s.judged == 0:
         return 0
     n = judge(s, x.model, x.g, s.judged, out)
@@ -61,9 +66,11 @@ cdef class Scene(Steered):
     cdef object on_graph
     cdef public object objects  # what has to live as long
     cdef uint64_t *masks
+    cdef RaceLog races
 
     def __cinit__(self):
         self.coroutines = []
+        self.races = RaceLog()
 
     def __init__(self, scope, model, strategy, loop, injectors=(), python=True, on_violation=None):
         cdef mk_vm *vm
@@ -136,6 +143,7 @@ cdef class Scene(Steered):
             if prop not in ("P9", "P10"):
                 s.judged |= 1 << <int>int(prop[1:])
         s.payload = "P6" in scope.properties
+        s.races = "P10" in scope.properties
         return 0
 
     cdef int place_locations(self) except -1:
@@ -239,6 +247,12 @@ cdef class Scene(Steered):
         for k, name in enumerate(CLASS_NAMES):
             names += [f"{name}{i}" for i in range(self.s.count[k])]
         return tuple(names)
+
+    def data_races(self):
+        """The data races that were met, of each its two sides: (plain or marked, read, write or rmw, location, file:line)."""
+        names = self.location_names()
+        return sorted({tuple([(a.order, a.kind, names[a.loc], f"{a.file}:{a.line}" if a.file else a.name) for a in pair])
+                       for pair in self.races.pairs})
 
     @property
     def watched(self):

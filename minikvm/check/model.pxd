@@ -8,6 +8,8 @@ cdef enum model_flag:
     MODEL_MONOTONE = 1
     # Reading from a write orders all that came before it: what is not so ordered is not ordered at all (else: C11's happens-before).
     MODEL_RF_ORDERS = 2
+    # Its data races are those of linux-kernel.cat (else: C11's, not ordered by happens-before).
+    MODEL_KERNEL_RACES = 4
 
 cdef struct mk_model:
     uint32_t abi

@@ -70,6 +70,10 @@ class Program:
                 names += [row.loc for row in rows if row.loc is not None]
         return list(dict.fromkeys(names))
 
+    def has_plain(self) -> bool:
+        """May there be a plain access? A function's are not known before it runs."""
+        return any(callable(rows) or any(row.order == "plain" for row in rows) for rows in self.threads)
+
     def registers(self) -> list[tuple[int, str]]:
         """(thread, name) of each register that is assigned, in order of appearance."""
         found = [(t, row.reg) for t, rows in enumerate(self.threads) if isinstance(rows, list) for row in rows if row.reg is not None]

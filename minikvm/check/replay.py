@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 from minikvm.check.cells import Checker
 from minikvm.check.counterexample import Drawer, Finding, make_schedule
-from minikvm.check.execution import Graph
+from minikvm.check.execution import Event, Graph
+from minikvm.check.kvm import Scene
+from minikvm.check.words import words_of
 from minikvm.config import loads
 
 if TYPE_CHECKING:
     from minikvm.plugins import Manager
+
+SECONDS = 20.0
+"""How long an execution of another strategy is looked for."""
 
 
 def sequences(rows: list[dict[str, Any]]) -> dict[int, list[dict[str, Any]]]:
@@ -44,40 +50,100 @@ def said(row: dict[str, Any] | None) -> str:
     return "nothing more" if row is None else f"{row['text']!r}" + ("" if row["value"] is None else f" = {row['value']}")
 
 
+class Nearest:
+    """Of the executions that are offered, the one that goes with the saved rows for longest."""
+
+    def __init__(self, checker: Checker, rows: list[dict[str, Any]]) -> None:
+        self.words = words_of(checker.scope)
+        self.rows = {thread: [row for row in found if row["kind"] != "note"] for thread, found in sequences(rows).items()}
+        self.score = (-1, -1)
+        self.graph: Graph | None = None
+        self.found: list[tuple[str, dict[str, Any]]] = []
+        self.findings: list[tuple[str, dict[str, Any]]] = []
+
+    def offer(self, graph: Graph) -> None:
+        """Look at one more execution."""
+        step, matched = 1 << 30, 0
+        for t, events in enumerate(graph.threads):
+            rows = self.rows.get(t, [])
+            same = 0
+            while same < min(len(rows), len(events)) and self._same(rows[same], events[same]):
+                same += 1
+            matched += same
+            if same < len(rows):
+                step = min(step, rows[same]["step"])
+        self.findings = []
+        if (step, matched) > self.score:
+            self.score, self.graph, self.found = (step, matched), graph, self.findings
+
+    def _same(self, row: dict[str, Any], event: Event) -> bool:
+        return bool(row["text"] == self.words.text(event)) and row["value"] in (None, self.words.seen(event))
+
+
+def followed(scene: Scene, steps: list[tuple[int, int]]) -> Graph | None:
+    """The execution that the choices lead to; None where they lead nowhere."""
+    graphs: list[Graph] = []
+    scene.follow(steps)
+    scene.watch(graphs.append)
+    for _ in range(len(steps) + 1):
+        if graphs or not scene.explore(1):
+            break
+    return graphs[0] if graphs else None
+
+
 def replay(saved: dict[str, Any], manager: Manager, strategy: str | None, version: str) -> tuple[dict[str, Any] | None, str]:
     """Run a schedule again: (the schedule as it came out, or None when the property is not violated; a sentence).
 
+    With another strategy the choices mean something else; then the execution is looked for that goes with the saved one for longest.
     Raises ConfigError for the configuration in it, NotFound for a plugin that is not there.
     """
     name = strategy or saved["strategy"]
     config = loads(saved["config"], saved["file"], registry=manager)
     checker = Checker(config, manager, saved["file"], saved["config"], strategies=[name], loop=saved["loop"], models=[saved["model"]],
-                      properties=None, version=version)
-    found: list[tuple[str, dict[str, Any]]] = []
-    graphs: list[Graph] = []
-    scene = checker.scene(checker.strategies[0], saved["model"], lambda prop, where: found.append((prop, where)))
-    path = saved["path"]
-    steps = list(zip(path[::2], path[1::2], strict=True))
-    scene.follow(steps)
-    scene.watch(graphs.append)
+                      version=version)  # fmt: skip
+    nearest = Nearest(checker, saved["rows"])
+    scene = checker.scene(checker.strategies[0], saved["model"], lambda prop, where: nearest.findings.append((prop, where)))
+    started = time.monotonic()
+    looked = "the same choices"
     try:
-        for _ in range(len(steps) + 1):
-            if graphs or not scene.explore(1):
-                break
-        taken = scene.path() if graphs else []
+        if name == saved["strategy"]:
+            path = saved["path"]
+            graph = followed(scene, list(zip(path[::2], path[1::2], strict=True)))
+            found = nearest.findings
+            if graph is not None:
+                nearest.offer(graph)
+                nearest.found = found
+        else:
+            scene.watch(nearest.offer)
+            more = True
+            while more and time.monotonic() - started < SECONDS:
+                more = scene.explore(100)
+            looked = f"the nearest of {scene.executions + scene.blocked:,} executions" + (" (not all of them)" if more else "")
     finally:
+        taken = scene.path()
         scene.close()
-    if not graphs:
-        return None, f"The path of the file leads nowhere under {name}: the schedules part before anything is complete."
-    graph = graphs[0]
-    where = next((w for p, w in found if p == saved["property"]), None)
+    if nearest.graph is None:
+        return None, f"The choices of the file lead nowhere under {name}: the plugins or minikvm are not those that made it."
+    return compared(saved, checker, nearest, name, taken, looked)
+
+
+def compared(
+    saved: dict[str, Any], checker: Checker, nearest: Nearest, name: str, taken: list[tuple[int, int]], looked: str
+) -> tuple[dict[str, Any] | None, str]:
+    """What came out, beside what was saved."""
+    assert nearest.graph is not None
+    where = next((w for p, w in nearest.found if p == saved["property"]), None)
     finding = Finding(saved["property"], *(where[k] for k in ("thread", "index", "vcpu", "call", "other"))) if where else None
-    drawn = Drawer(checker.scope, graph, saved["model"], finding or Finding("P7", 0, 0, -1, -1, None)).draw()
+    nothing = Finding("P7", 0, 0, -1, -1, None)
+    drawn = Drawer(checker.scope, nearest.graph, saved["model"], finding or nothing).draw()
+    again = None
+    if finding is not None:
+        again = make_schedule(checker.scope, nearest.graph, finding, checker.head(name, saved["model"], 0), taken)
     parted = parting(saved["rows"], drawn)
-    again = make_schedule(checker.scope, graph, finding, checker.head(name, saved["model"], 0), taken) if finding else None
     if parted is None:
-        return again, f"The same {len(drawn)} steps; {saved['property']} is violated again."
+        end = "is violated again" if again else "is not violated any more: it is judged in another way than when the file was written"
+        return again, f"The same {len(drawn)} steps; {saved['property']} {end}."
     a, b = parted
     step = a["step"] if a else b["step"] if b else 0
-    end = f"{saved['property']} is violated here, too." if again else f"Under {name} this execution does not violate {saved['property']}."
-    return again, f"They part at step {step}: the file has {said(a)}, {name} has {said(b)}. {end}"
+    end = f"{saved['property']} is violated here, too." if again else f"This execution does not violate {saved['property']}."
+    return again, f"Under {name} ({looked}) they part at step {step}: the file has {said(a)}, {name} has {said(b)}. {end}"

@@ -4,7 +4,7 @@ cdef extern from *:
     """
     #include <pthread.h>
     #include <stdlib.h>
-    #define MK_SCRATCHES 3
+    #define MK_SCRATCHES 4
     struct mk_scratch { void *p[MK_SCRATCHES]; size_t n[MK_SCRATCHES]; };
     static __thread struct mk_scratch *mk_mine;
     static pthread_key_t mk_key;

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from minikvm.check.execution import Event
 from minikvm.core.vcpu import Mode
+
+if TYPE_CHECKING:
+    from minikvm.check.scope import Scope
 
 FENCES = {
     0: "smp_mb()", 1: "smp_wmb()", 2: "smp_rmb()", 3: "smp_mb__before_atomic()", 4: "smp_mb__after_atomic()", 16: "acquire fence",
@@ -40,6 +44,13 @@ class Words:
         if what == "slot":
             return "idle" if value == 0 else "no IPI" if value == 1 else "IPI pending"
         return value
+
+    def seen(self, event: Event) -> int | str | None:
+        """The value that an event read, as a row shows it; None where there is nothing to say."""
+        what = self.target(event.loc)[0] if event.loc else ""
+        if event.rval is None or event.kind == "CHOOSE" or what == "slot":
+            return None
+        return self.value(what, event.rval)
 
     def target(self, loc: str) -> tuple[str, int, str]:
         """(class, number, the kernel's expression) of a location."""
@@ -113,3 +124,8 @@ class Words:
             bits = event.operand if event.op == 0 else ~event.operand & (2**64 - 1)
             return f"{names[event.op]}({self.bits(bits)}, {target})"
         return f"{names.get(event.op, 'exchanges')}({target}, {new})"
+
+
+def words_of(scope: Scope) -> Words:
+    """The texts of a scope's scene, with its requests by name."""
+    return Words({request.nr: request.name for request in scope.registry if request.has_bit})

@@ -13,12 +13,18 @@ ROOT = Path(__file__).parents[2]
 BUGS = ROOT / "configs/bugs"
 CASES = [*KNOWN_BUGS, *CONTROLS]
 NAMES = sorted({bug.config for bug in CASES})
+NEED_A_REQUEST = ["m09", "m50"]
+WITH_A_REQUEST = "[{request: EVENT, targets: [0], from: {pcpu: 1}, count: 1}]"
+
+
+def by_model(verdict):
+    return [(cell["model"], cell) for cell in verdict["cells"]]
 
 
 @pytest.fixture
 def cells(check):
     """model -> the cell of a file's verdict."""
-    return lambda config: {cell["model"]: cell for cell in check(BUGS / f"{config}.yaml")["cells"]}
+    return lambda config: dict(by_model(check(BUGS / f"{config}.yaml")))
 
 
 def test_every_file_is_in_the_table():
@@ -57,6 +63,22 @@ def test_it_is_violated_under_the_models_that_its_row_names_and_no_other(cells, 
         assert {model: verdict in wanted[model] for model, verdict in verdicts.items()} == dict.fromkeys(MODELS, True)
     else:
         assert verdicts == wanted
+
+
+@pytest.mark.parametrize("config", [name for name in NAMES if name not in NEED_A_REQUEST])
+def test_the_same_scene_is_clean_with_the_merged_form_and_the_kernels_loop(check, config):
+    judged = check(BUGS / f"{config}.yaml", "--strategy", "upstream", "--loop", "x86", "--set", "check.properties=[]")
+    found = {model: [p for p, said in cell["properties"].items() if said["verdict"] == "violated"] for model, cell in by_model(judged)}
+    assert found == {model: [] for model in MODELS}
+
+
+@pytest.mark.parametrize("config", NEED_A_REQUEST)
+def test_a_kick_without_a_request_is_lost_by_the_merged_form_too_and_not_with_one(check, config):
+    options = ("--strategy", "upstream", "--loop", "x86")
+    without = check(BUGS / f"{config}.yaml", *options)
+    having = check(BUGS / f"{config}.yaml", *options, "--set", f"workload={WITH_A_REQUEST}")
+    verdicts = [{cell["properties"]["P1"]["verdict"] for _, cell in by_model(judged)} for judged in (without, having)]
+    assert verdicts == [{"violated"}, {"holds"}]
 
 
 @pytest.mark.parametrize("config", RACES)

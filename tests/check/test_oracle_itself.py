@@ -1,7 +1,7 @@
 """The oracle against itself, and against what other checkers are known to say: axioms and machines must tell of the same graphs."""
 
 import pytest
-from oracle import MODELS, TooBig, candidates, graphs, load, outcome, sc_machine, tso_machine
+from oracle import MODELS, RACES, TooBig, candidates, graphs, load, outcome, sc_machine, tso_machine
 from oracle.generator import random_program
 
 SEEDS = range(150)
@@ -99,3 +99,25 @@ def test_what_is_known_of_single_rules(model, text, weak, allowed):
     program = load(text)
     outcomes = {outcome(program, g, weak) for g in candidates(program) if MODELS[model](g)}
     assert (tuple(weak.values()) in outcomes) is allowed
+
+
+# Each by the rule named; the same verdict in all models unless said.
+@pytest.mark.parametrize(("text", "racy"), [
+    ("W x 1 plain || R x a", "sc tso rc11 lkmm"),
+    ("W x 1 || R x a", ""),
+    ("R x a plain || R x b plain", ""),
+    ("W x 1 plain; W y 1 release || R y a acquire; IF a == 0 GOTO end; R x b plain; end:", ""),
+    ("W x 1 plain; W y 1 || R y a; IF a == 0 GOTO end; R x b plain; end:", "sc tso rc11 lkmm"),
+    ("W x 1 plain; F wmb; W y 1 || R y a; IF a == 0 GOTO end; F rmb; R x b plain; end:", ""),
+    ("LOCK l; W x 1 plain; UNLOCK l || LOCK l; W x 2 plain; UNLOCK l", ""),
+    # A full barrier between two accesses of one thread orders nothing for the other's.
+    ("W x 1 plain; F mb; R y a || W y 1; F mb; R x b", "sc tso rc11 lkmm"),
+    # An address dependency orders what C11 does not see: only there it is a race.
+    ("W x 1 plain; F wmb; W y 1 || R y a; IF a == 0 GOTO end; R x b plain addr=a; end:", "sc tso rc11"),
+    # An RMW hands a release on.
+    ("W x 1 plain; W y 1 release || ADD y _ 1 || R y a acquire; IF a != 2 GOTO end; R x b plain; end:", ""),
+])
+def test_what_is_known_of_races(text, racy):
+    program = load(text)
+    found = candidates(program)
+    assert [m for m, allows in MODELS.items() if any(RACES[m](g) for g in found if allows(g))] == racy.split()

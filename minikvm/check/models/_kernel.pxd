@@ -33,6 +33,8 @@ cdef struct kernel_graph:
     int32_t *start      # of events: the first node at or after it in its thread
     uint64_t *marked    # sets of nodes
     uint64_t *is_write
+    uint64_t *r4rmb     # reads for which smp_rmb() works: not those of RMWs that return no value
+    uint64_t *few       # room for one set
     int32_t *order      # room for 3 x n numbers
     relation strong     # strong-fence
     relation nonrw      # nonrw-fence
@@ -52,7 +54,19 @@ cdef struct kernel_graph:
     relation hbs        # hb*
     relation pb
 
-# The relations that program order, rf and co give. everything_marked: plain accesses count as marked ones.
+# The relations that program order, rf and co give, in the scratch of that number; those of lkmm.pxd's kernel_derive() are empty.
+# everything_marked: plain accesses count as marked ones.
 cdef int kernel_base(kernel_graph *k, const mk_graph *g, int number, bint everything_marked) except -1 nogil
-# cumul-fence*, prop, hb, hb* and pb. False: hb or pb has a cycle.
-cdef bint kernel_derive(kernel_graph *k) noexcept nogil
+
+
+cdef inline void add_inside(uint64_t *set, const uint64_t *other, const lk_node *x, int32_t words, bint inside) noexcept nogil:
+    """Add what of *other* is in the thread of *x*; inside = False: what is in other threads."""
+    cdef int32_t w
+    cdef uint64_t mask
+    for w in range(words):
+        mask = 0
+        if x.first < (w + 1) << 6 and x.end > w << 6:
+            mask = ~<uint64_t>0 if x.first <= w << 6 else ~<uint64_t>0 << (x.first & 63)
+            if x.end < (w + 1) << 6:
+                mask &= ~(~<uint64_t>0 << (x.end & 63))
+        set[w] |= other[w] & (mask if inside else ~mask)

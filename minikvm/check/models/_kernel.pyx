@@ -7,7 +7,7 @@ from minikvm.check.graph cimport (
     EF_CREATE, EF_NORETURN, EF_RMW, EV_FENCE, EV_READ, EV_SYNC, EV_WRITE, event, location, mk_graph, po_thread, rank_of)
 from minikvm.check.models._hb cimport rmw_succeeds
 from minikvm.check.models._relation cimport (
-    acyclic, add_image, add_range, add_set, has, next_in, put, relate, relation, relation_at, row, words_for)
+    add_range, add_set, has, keep, next_in, put, relate, relation_at, row, words_for)
 from minikvm.check.scratch cimport scratch
 from minikvm.core.world cimport (
     MK_ACQ_REL, MK_ACQUIRE, MK_FULL, MK_MB_AFTER_ATOMIC, MK_MB_BEFORE_ATOMIC, MK_PLAIN, MK_RELEASE, MK_SEQ_CST, MK_SMP_MB, MK_SMP_RMB,
@@ -25,7 +25,7 @@ cdef int tags_of(const event *e, bint write) noexcept nogil:
     cdef bint rmw = e.flags & EF_RMW, lock = rmw and e.op == OP_LOCK
     cdef bint orders = not rmw or rmw_succeeds(e)
     cdef int tags = LK_WRITE if write else LK_READ
-    if e.order == MK_PLAIN:
+    if e.order == MK_PLAIN and not rmw:
         tags |= LK_PLAIN
     if rmw and not lock:
         tags |= LK_RMW
@@ -160,10 +160,13 @@ cdef void releases_of(kernel_graph *k, const mk_graph *g) noexcept nogil:
             y = next_in(row(&k.rf, w), y + 1, k.words)
 
 
-cdef void depend(kernel_graph *k, const mk_graph *g, int32_t id, uint64_t mask, bint addr, bint data) noexcept nogil:
-    """An event depends on earlier reads of its thread: to-w = rwdep, to-r = (addr; [R]) | (dep; [Marked]; rfi)."""
-    cdef const event *e = &g.ev[id]
-    cdef int32_t distance, source, to, end = k.start[id] + (2 if e.kind & EV_READ and e.kind & EV_WRITE else 1), y
+cdef void depend(kernel_graph *k, const mk_graph *g, int32_t id, int32_t via, uint64_t mask, bint addr, bint data) noexcept nogil:
+    """Event *id* depends on earlier reads of its thread: to-w = rwdep, to-r = (addr; [R]) | (dep; [Marked]; rfi).
+
+    They are those in the mask of *via*: id itself, or (carry-dep, linux-kernel.bell) a store whose value one of those reads got.
+    """
+    cdef const event *e = &g.ev[via]
+    cdef int32_t distance, source, to, end = k.start[id] + (g.ev[id].kind & EV_READ != 0) + (g.ev[id].kind & EV_WRITE != 0), y
     for distance in range(64):
         if not mask >> distance:
             break
@@ -172,6 +175,9 @@ cdef void depend(kernel_graph *k, const mk_graph *g, int32_t id, uint64_t mask, 
         source = g.th[e.thread].ev[e.index - 1 - distance]
         if not g.ev[source].kind & EV_READ:
             continue
+        y = g.ev[source].rf
+        if y >= 0 and g.ev[y].thread == e.thread and g.ev[y].data:
+            depend(k, g, id, y, g.ev[y].data, addr, data)
         source = k.start[source]
         for to in range(k.start[id], end):
             if addr:
@@ -194,9 +200,9 @@ cdef void dependencies(kernel_graph *k, const mk_graph *g) noexcept nogil:
     for id in range(g.n):
         e = &g.ev[id]
         if e.addr | e.data | e.ctrl and e.kind & (EV_READ | EV_WRITE):
-            depend(k, g, id, e.addr, True, False)
-            depend(k, g, id, e.data, False, True)
-            depend(k, g, id, e.ctrl, False, False)
+            depend(k, g, id, id, e.addr, True, False)
+            depend(k, g, id, id, e.data, False, True)
+            depend(k, g, id, id, e.ctrl, False, False)
 
 
 cdef int32_t end_of(const kernel_graph *k, const mk_graph *g, int32_t t) noexcept nogil:
@@ -280,26 +286,7 @@ cdef void communication(kernel_graph *k, const mk_graph *g) noexcept nogil:
                     k.node[w].next_rmw = x + 1
 
 
-cdef inline void add_inside(uint64_t *set, const uint64_t *other, const lk_node *x, int32_t words, bint inside) noexcept nogil:
-    """Add what of *other* is in the thread of *x*; inside = False: what is in other threads."""
-    cdef int32_t w
-    cdef uint64_t mask
-    for w in range(words):
-        mask = 0
-        if x.first < (w + 1) << 6 and x.end > w << 6:
-            mask = ~<uint64_t>0 if x.first <= w << 6 else ~<uint64_t>0 << (x.first & 63)
-            if x.end < (w + 1) << 6:
-                mask &= ~(~<uint64_t>0 << (x.end & 63))
-        set[w] |= other[w] & (mask if inside else ~mask)
-
-
-cdef inline void keep(uint64_t *set, const uint64_t *other, int32_t words) noexcept nogil:
-    cdef int32_t w
-    for w in range(words):
-        set[w] &= other[w]
-
-
-cdef void combine(kernel_graph *k, uint64_t *r4rmb, uint64_t *few) noexcept nogil:
+cdef void combine(kernel_graph *k) noexcept nogil:
     """fence = strong-fence | po-rel | acq-po | wmb | rmb, and the rest of to-w."""
     cdef int32_t x, words = k.words, y
     for x in range(k.n):
@@ -308,11 +295,11 @@ cdef void combine(kernel_graph *k, uint64_t *r4rmb, uint64_t *few) noexcept nogi
         add_set(row(&k.nonrw, x), row(&k.po_rel, x), words)
         add_set(row(&k.fence, x), row(&k.nonrw, x), words)
         add_set(row(&k.fence, x), row(&k.wmb, x), words)
-        if has(r4rmb, x):
-            memset(few, 0, words * sizeof(uint64_t))
-            add_set(few, row(&k.rmb, x), words)
-            keep(few, r4rmb, words)
-            add_set(row(&k.fence, x), few, words)
+        if has(k.r4rmb, x):
+            memset(k.few, 0, words * sizeof(uint64_t))
+            add_set(k.few, row(&k.rmb, x), words)
+            keep(k.few, k.r4rmb, words)
+            add_set(row(&k.fence, x), k.few, words)
         add_inside(row(&k.to, x), row(&k.overwrite, x), &k.node[x], words, True)
     for x in range(k.n):  # to-w: addr; [Plain]; wmb
         y = next_in(row(&k.addr, x), 0, words)
@@ -327,7 +314,6 @@ cdef int kernel_base(kernel_graph *k, const mk_graph *g, int number, bint everyt
     cdef size_t matrix = <size_t>most * words
     cdef size_t bytes = (RELATIONS * matrix + 4 * words) * sizeof(uint64_t) + most * sizeof(lk_node) + (g.n + 3 * most) * sizeof(int32_t)
     cdef uint64_t *memory = <uint64_t *>scratch(number, bytes + 64)
-    cdef uint64_t *r4rmb
     cdef bint syncs = False
     k.node = <lk_node *>memory
     k.start = <int32_t *>(k.node + most)
@@ -337,7 +323,8 @@ cdef int kernel_base(kernel_graph *k, const mk_graph *g, int number, bint everyt
     k.words = words = words_for(k.n)
     k.marked = memory
     k.is_write = memory + words
-    r4rmb = memory + 2 * words
+    k.r4rmb = memory + 2 * words
+    k.few = memory + 3 * words
     memset(memory, 0, 4 * words * sizeof(uint64_t))
     memory += 4 * words
     for i in range(k.n):
@@ -346,7 +333,7 @@ cdef int kernel_base(kernel_graph *k, const mk_graph *g, int number, bint everyt
         if k.node[i].tags & LK_WRITE:
             put(k.is_write, i)
         elif not k.node[i].tags & LK_NORETURN:
-            put(r4rmb, i)
+            put(k.r4rmb, i)
     k.strong = relation_at(&memory, k.n)
     k.nonrw = relation_at(&memory, k.n)
     k.fence = relation_at(&memory, k.n)
@@ -373,82 +360,5 @@ cdef int kernel_base(kernel_graph *k, const mk_graph *g, int number, bint everyt
         threads_order(k, g)
     releases_of(k, g)
     dependencies(k, g)
-    combine(k, r4rmb, r4rmb + words)
+    combine(k)
     return 0
-
-
-# ---- propagation ----
-
-cdef void cumulative_fences(kernel_graph *k, const relation *into) noexcept nogil:
-    """cumul-fence = [Marked]; ((rfe; [Marked])?; (strong-fence | po-rel) | wmb | po-unlock-lock-po); [Marked]; rmw-sequence"""
-    cdef int32_t x, y, z
-    cdef uint64_t *set
-    for x in range(k.n):
-        if not has(k.marked, x):
-            continue
-        set = row(into, x)
-        add_set(set, row(&k.strong, x), k.words)
-        add_set(set, row(&k.po_rel, x), k.words)
-        add_set(set, row(&k.wmb, x), k.words)
-        add_set(set, row(&k.unlock, x), k.words)
-        y = next_in(row(&k.rfe, x), 0, k.words)
-        while y >= 0:
-            if has(k.marked, y):
-                add_set(set, row(&k.strong, y), k.words)
-                add_set(set, row(&k.po_rel, y), k.words)
-            y = next_in(row(&k.rfe, x), y + 1, k.words)
-        keep(set, k.marked, k.words)
-        y = next_in(set, 0, k.words)
-        while y >= 0:
-            z = k.node[y].next_rmw
-            while z >= 0 and not has(set, z):
-                put(set, z)
-                z = k.node[z].next_rmw
-            y = next_in(set, y + 1, k.words)
-
-
-cdef bint kernel_derive(kernel_graph *k) noexcept nogil:
-    """
-    prop = [Marked]; (overwrite & ext)?; cumul-fence*; [Marked]; rfe?; [Marked]
-    hb = [Marked]; (ppo | rfe | ((prop \\ id) & int)); [Marked]
-    pb = prop; strong-fence; hb*; [Marked]
-    """
-    cdef int32_t x, words = k.words
-    cdef relation *step = &k.pb      # rows of pb and hb* are in use only later
-    cdef relation *tail = &k.hbs
-    cdef uint64_t *set
-    cumulative_fences(k, step)
-    acyclic(step, &k.cumul, k.order, k.order + k.n)  # it is within po U rf
-    for x in range(k.n):
-        set = row(tail, x)  # cumul-fence*; [Marked]; rfe?; [Marked]
-        if has(k.marked, x):
-            add_image(set, row(&k.cumul, x), &k.rfe)
-            add_set(set, row(&k.cumul, x), words)
-            keep(set, k.marked, words)
-    for x in range(k.n):
-        set = row(&k.prop, x)
-        if has(k.marked, x):
-            memset(row(step, x), 0, words * sizeof(uint64_t))
-            add_inside(row(step, x), row(&k.overwrite, x), &k.node[x], words, False)
-            put(row(step, x), x)
-            add_image(set, row(step, x), tail)
-    for x in range(k.n):
-        set = row(&k.hb, x)
-        if has(k.marked, x):
-            add_inside(set, row(&k.prop, x), &k.node[x], words, True)
-            set[x >> 6] &= ~((<uint64_t>1) << (x & 63))
-            add_set(set, row(&k.fence, x), words)
-            add_set(set, row(&k.to, x), words)
-            add_set(set, row(&k.rfe, x), words)
-            keep(set, k.marked, words)
-    if not acyclic(&k.hb, &k.hbs, k.order, k.order + k.n):
-        return False
-    for x in range(k.n):
-        set = row(&k.overwrite, x)  # not needed any more: the place for prop; strong-fence
-        memset(set, 0, words * sizeof(uint64_t))
-        memset(row(&k.pb, x), 0, words * sizeof(uint64_t))
-        if has(k.marked, x):
-            add_image(set, row(&k.prop, x), &k.strong)
-            add_image(row(&k.pb, x), set, &k.hbs)
-            keep(row(&k.pb, x), k.marked, words)
-    return acyclic(&k.pb, NULL, k.order, k.order + k.n)

@@ -49,6 +49,13 @@ cdef inline void add_set(uint64_t *set, const uint64_t *other, int32_t words) no
         set[w] |= other[w]
 
 
+cdef inline void keep(uint64_t *set, const uint64_t *other, int32_t words) noexcept nogil:
+    """Take away what is not in *other*."""
+    cdef int32_t w
+    for w in range(words):
+        set[w] &= other[w]
+
+
 cdef inline void add_range(uint64_t *set, int32_t first, int32_t end) noexcept nogil:
     """Add first..end-1."""
     cdef int32_t w

@@ -1,7 +1,8 @@
 """The Linux kernel's memory model, without RCU and SRCU.
 
-Sources: tools/memory-model/linux-kernel.{cat,bell,def}, lock.cat and Documentation/explanation.txt, Linux 6.1 and later (with the rmw-sequences
-of 6.3); Alglave, Maranget, McKenney, Parri and Stern, Frightening Small Children and Disconcerting Grown-ups, ASPLOS 2018. The axioms:
+Sources: tools/memory-model/linux-kernel.{cat,bell,def}, lock.cat and Documentation/explanation.txt of Linux 6.1 and later (with the
+rmw-sequences of 6.3); Alglave, Maranget, McKenney, Parri and Stern, Frightening Small Children and Disconcerting Grown-ups, ASPLOS 2018.
+The axioms:
   acyclic(po-loc U rf U co U fr)         (coherence)         empty(rmw & (fre; coe))    (atomic: the explorer's own)
   acyclic(hb)                            (happens-before)    acyclic(pb)                (propagation)
   ppo = to-r U to-w U fence U (po-unlock-lock-po & int)
@@ -10,26 +11,103 @@ of 6.3); Alglave, Maranget, McKenney, Parri and Stern, Frightening Small Childre
   prop = ((co U fr) & ext)?; cumul-fence*; rfe?
   hb = ppo U rfe U ((prop \\ id) & int)   pb = prop; strong-fence; hb*
 
-What each operation is: docs/protocol.md. In particular an RMW is two events: smp_wmb orders only its write, smp_rmb only its read, and not even that
-when it returns no value; smp_mb__before_atomic orders what is before it against the next RMW and what follows that, smp_mb__after_atomic the
-last RMW and what is before that against what follows; an RMW that fails is a relaxed read, ordered by those two as any RMW. A seq_cst
-fence is smp_mb; C11's other fences are nothing. A seq_cst access, which the kernel has not, is an acquire or a release.
-spin_unlock is a release store to what the thread has locked.
+What each operation is: docs/protocol.md. In particular an RMW is two events: smp_wmb orders only its write, smp_rmb only its read, and not
+even that when it returns no value; smp_mb__before_atomic orders what is before it against the next RMW and what follows that,
+smp_mb__after_atomic the last RMW and what is before that against what follows; an RMW that fails is a relaxed read, ordered by those two
+as any RMW. A seq_cst fence is smp_mb; C11's other fences are nothing. A seq_cst access, which the kernel has not, is an acquire or a
+release. spin_unlock is a release store to what the thread has locked. Starting and joining a thread are strong fences.
 
 Not as in the kernel's: executions with a cycle in po and rf are not looked at (the explorer finds none). Plain accesses count as marked
 ones, untorn and unrepeated (plain-coherence therefore asks nothing new); races.pyx takes them as what they are. A compiled program
 states no dependencies and has none here: more is allowed, never less.
 """
-from libc.stdint cimport int32_t
+from libc.stdint cimport int32_t, uint64_t
+from libc.string cimport memset
 from minikvm.check.graph cimport NONE, mk_graph
-from minikvm.check.model cimport mk_model, model_capsule
-from minikvm.check.models._kernel cimport kernel_base, kernel_derive, kernel_graph
+from minikvm.check.model cimport MODEL_KERNEL_RACES, mk_model, model_capsule
+from minikvm.check.models._kernel cimport add_inside, kernel_base, kernel_graph
 from minikvm.check.models._places cimport coherent
+from minikvm.check.models._relation cimport acyclic, add_image, add_set, has, keep, next_in, put, relation, row
 from minikvm.check.models.sc cimport closes_cycle
 from minikvm.check.scratch cimport SCRATCH_MODEL
 from minikvm.core.world cimport MK_ABI
 
 from minikvm.kinds import MemoryModel
+
+
+cdef void cumulative_fences(kernel_graph *k, const relation *into) noexcept nogil:
+    """cumul-fence = [Marked]; ((rfe; [Marked])?; (strong-fence | po-rel) | wmb | po-unlock-lock-po); [Marked]; rmw-sequence"""
+    cdef int32_t x, y, z
+    cdef uint64_t *set
+    for x in range(k.n):
+        if not has(k.marked, x):
+            continue
+        set = row(into, x)
+        add_set(set, row(&k.strong, x), k.words)
+        add_set(set, row(&k.po_rel, x), k.words)
+        add_set(set, row(&k.wmb, x), k.words)
+        add_set(set, row(&k.unlock, x), k.words)
+        y = next_in(row(&k.rfe, x), 0, k.words)
+        while y >= 0:
+            if has(k.marked, y):
+                add_set(set, row(&k.strong, y), k.words)
+                add_set(set, row(&k.po_rel, y), k.words)
+            y = next_in(row(&k.rfe, x), y + 1, k.words)
+        keep(set, k.marked, k.words)
+        y = next_in(set, 0, k.words)
+        while y >= 0:
+            z = k.node[y].next_rmw
+            while z >= 0 and not has(set, z):
+                put(set, z)
+                z = k.node[z].next_rmw
+            y = next_in(set, y + 1, k.words)
+
+
+cdef bint kernel_derive(kernel_graph *k) noexcept nogil:
+    """
+    prop = [Marked]; (overwrite & ext)?; cumul-fence*; [Marked]; rfe?; [Marked]
+    hb = [Marked]; (ppo | rfe | ((prop \\ id) & int)); [Marked]
+    pb = prop; strong-fence; hb*; [Marked]
+    """
+    cdef int32_t x, words = k.words
+    cdef relation *step = &k.pb      # rows of pb and hb* are in use only later
+    cdef relation *tail = &k.hbs
+    cdef uint64_t *set
+    cumulative_fences(k, step)
+    acyclic(step, &k.cumul, k.order, k.order + k.n)  # it is within po U rf
+    for x in range(k.n):
+        set = row(tail, x)  # cumul-fence*; [Marked]; rfe?; [Marked]
+        if has(k.marked, x):
+            add_image(set, row(&k.cumul, x), &k.rfe)
+            add_set(set, row(&k.cumul, x), words)
+            keep(set, k.marked, words)
+    for x in range(k.n):
+        set = row(&k.prop, x)
+        if has(k.marked, x):
+            memset(row(step, x), 0, words * sizeof(uint64_t))
+            add_inside(row(step, x), row(&k.overwrite, x), &k.node[x], words, False)
+            put(row(step, x), x)
+            add_image(set, row(step, x), tail)
+    for x in range(k.n):
+        set = row(&k.hb, x)
+        if has(k.marked, x):
+            add_inside(set, row(&k.prop, x), &k.node[x], words, True)
+            set[x >> 6] &= ~((<uint64_t>1) << (x & 63))
+            add_set(set, row(&k.fence, x), words)
+            add_set(set, row(&k.to, x), words)
+            add_set(set, row(&k.rfe, x), words)
+            keep(set, k.marked, words)
+    if not acyclic(&k.hb, &k.hbs, k.order, k.order + k.n):
+        return False
+    for x in range(k.n):
+        set = row(&k.overwrite, x)  # not needed any more: the place for prop; strong-fence
+        memset(set, 0, words * sizeof(uint64_t))
+        memset(row(&k.pb, x), 0, words * sizeof(uint64_t))
+        if has(k.marked, x):
+            add_image(set, row(&k.prop, x), &k.strong)
+            add_image(row(&k.pb, x), set, &k.hbs)
+            keep(row(&k.pb, x), k.marked, words)
+    return acyclic(&k.pb, NULL, k.order, k.order + k.n)
 
 
 cdef int consistent(const mk_model *m, const mk_graph *g, int32_t e, int32_t r) except -1 nogil:
@@ -47,6 +125,7 @@ cdef int consistent(const mk_model *m, const mk_graph *g, int32_t e, int32_t r) 
 cdef mk_model table
 table.abi = MK_ABI
 table.size = sizeof(mk_model)
+table.flags = MODEL_KERNEL_RACES
 table.consistent = consistent
 
 

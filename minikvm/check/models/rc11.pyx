@@ -8,8 +8,8 @@ Sources: Lahav, Vafeiadis, Kang, Hur and Dreyer, Repairing Sequential Consistenc
 with sbl = sb between different locations, hbl = hb at one.
 
 The kernel's operations (docs/protocol.md): smp_mb and smp_mb__before/after_atomic are SC fences, smp_wmb a release fence and smp_rmb an
-acquire fence (both stronger than the kernel's), a fully ordered RMW is a relaxed one between two SC fences. An RMW of any order that fails is a
-relaxed read, as atomics.h has it. Plain accesses count as relaxed ones; races.pyx finds what is wrong with them.
+acquire fence (both stronger than the kernel's), a fully ordered RMW is a relaxed one between two SC fences. An RMW of any order that fails
+is a relaxed read, as atomics.h has it. Plain accesses count as relaxed ones; races.pyx finds what is wrong with them.
 
 An RMW is one event here and two in the .cat file: what comes to its write by mo and leaves its read by rb goes there by mo (its write is
 right after its source), and all else that leaves its read leaves its write too. So nothing is related that is not so there.

@@ -2,5 +2,6 @@
 from .axioms import MODELS
 from .graphs import Graph, TooBig, candidates, load, outcome
 from .machines import sc_machine, tso_machine
+from .races import RACES
 
-__all__ = ["MODELS", "Graph", "TooBig", "candidates", "load", "outcome", "sc_machine", "tso_machine"]
+__all__ = ["MODELS", "RACES", "Graph", "TooBig", "candidates", "load", "outcome", "sc_machine", "tso_machine"]

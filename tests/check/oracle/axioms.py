@@ -23,6 +23,7 @@ class Execution:
         self._reader, self._writer = {}, {}  # (thread, place) -> event
         self._locs, self._threads = [], []
         self._lives = []  # SPAWN or JOIN, event, thread
+        self._locked = {}
         for t, events in enumerate(graph.threads):
             for i, event in enumerate(events):
                 self._add(t, i, event, around)
@@ -56,7 +57,10 @@ class Execution:
         if event.kind == "CHOOSE":
             return
         rmw = s.op in RMWS or s.op == "LOCK"
-        marks = [mark for mark, holds in (("RMW", rmw), ("LKR", s.op == "LOCK"), ("UL", s.op == "UNLOCK"),
+        if s.op == "LOCK":
+            self._locked.setdefault(t, []).append(event.loc)
+        unlocks = s.op == "UNLOCK" and event.loc in self._locked.get(t, ())
+        marks = [mark for mark, holds in (("RMW", rmw), ("LKR", s.op == "LOCK"), ("UL", unlocks),
                                           ("Noreturn", s.op in RMWS and s.reg is None)) if holds]
         fences = ["F", "F:" + around] if event.kind == "RMW" and s.order == "full" and around else None
         if fences:
@@ -92,6 +96,7 @@ class Execution:
                      for w in self.sets.get("W", ()) if self._locs[w] == graph.threads[t][i].loc]
         self.fr = ((self.rf.inverse() @ self.co) | Rel.pairs(n, from_init)) - self.po.identity()
         self.po_loc = self.po & self.loc
+        self.place = {e: place for events in (self._reader, self._writer) for place, e in events.items()}
         self.ext = Rel(~row & (1 << n) - 1 for row in self.int.rows)
 
     def __getitem__(self, names):
@@ -130,21 +135,24 @@ ACQUIRE = ("acquire", "acq_rel", "sc")
 RELEASE = ("release", "acq_rel", "sc")
 
 
+def happens_before(x):
+    """C11's hb. Plain accesses count as relaxed ones (minikvm's own)."""
+    acquire = x[tuple("R:" + k for k in ACQUIRE) + tuple("F:" + k for k in ("rmb", *ACQUIRE, *SC_FENCES))]
+    release = x[tuple("W:" + k for k in RELEASE) + tuple("F:" + k for k in ("wmb", *RELEASE, *SC_FENCES))]
+    sb = x.po
+    rs = x.W @ (sb & x.loc).optional() @ x.W @ (x.rf @ x.rmw).star()
+    sw = release @ (x["F"] @ sb).optional() @ rs @ x.rf @ x.R @ (sb @ x["F"]).optional() @ acquire
+    return (sb | sw).plus()
+
+
 def rc11(graph):
     x = Execution(graph, around="sc")
     if not coherent(x):
         return False
-    acquire_fence = x[tuple("F:" + k for k in ("rmb", "acquire", "acq_rel", *SC_FENCES))]
-    release_fence = x[tuple("F:" + k for k in ("wmb", "release", "acq_rel", *SC_FENCES))]
-    acquire = x[tuple("R:" + k for k in ACQUIRE)] | acquire_fence
-    release = x[tuple("W:" + k for k in RELEASE)] | release_fence
     sc_fence = x[tuple("F:" + k for k in SC_FENCES)]
     seq_cst = x["R:sc", "W:sc"] | sc_fence
-    sb, mo, rb = x.po, x.co, x.fr
+    hb, sb, mo, rb = happens_before(x), x.po, x.co, x.fr
     eco = (x.rf | mo | rb).plus()
-    rs = x.W @ (sb & x.loc).optional() @ x.W @ (x.rf @ x.rmw).star()
-    sw = release @ (x["F"] @ sb).optional() @ rs @ x.rf @ x.R @ (sb @ x["F"]).optional() @ acquire
-    hb = (sb | sw).plus()
     sbl = sb - x.loc
     scb = sb | (sbl @ hb @ sbl) | (hb & x.loc) | mo | rb
     pscb = (seq_cst | (sc_fence @ hb.optional())) @ scb @ (seq_cst | (hb.optional() @ sc_fence))
@@ -152,38 +160,48 @@ def rc11(graph):
     return irreflexive(hb @ eco.optional()) and irreflexive(x.rmw @ eco) and acyclic(pscb | pscf)
 
 
+class Kernel:
+    """The relations of linux-kernel.cat. marked: [Marked]; with all accesses in it, plain ones count as marked."""
+
+    def __init__(self, x, marked):
+        m, po = x.M, x.po
+        acq_po = (x["R:acquire", "R:acq_rel"] - x["Noreturn"]) @ po @ m
+        po_rel = m @ po @ x["W:release", "W:acq_rel"]
+        r4rmb = x.R - x["Noreturn"]
+        self.rmb = r4rmb @ x.fencerel("rmb") @ r4rmb
+        wmb = x.W @ x.fencerel("wmb") @ x.W
+        rmw = x["RMW"] - x["LKR"]
+        unlock_lock = po @ x["UL"] @ (po | x.rf) @ (x["LKR"] & x.R) @ po
+        lives = x.po & x.ext  # from before a thread's start to the thread, from the thread to after its join: minikvm's own
+        self.strong_fence = m @ (x.fencerel("mb", "sc") | lives
+                                 | (x.fencerel("before_atomic") @ rmw @ po.optional())
+                                 | (po.optional() @ rmw @ x.fencerel("after_atomic"))) @ m
+        self.nonrw_fence = self.strong_fence | po_rel | acq_po
+        self.fence = self.nonrw_fence | wmb | self.rmb
+        carry_dep = (x.data @ (x.rf & x.int)).star()  # linux-kernel.bell, since 6.3
+        self.addr = addr = carry_dep @ x.addr
+        data, ctrl = carry_dep @ x.data, carry_dep @ x.ctrl
+        dep = addr | data
+        rwdep = (dep | ctrl) @ x.W
+        overwrite = x.co | x.fr
+        rfe, rfi = x.rf & x.ext, x.rf & x.int
+        to_w = rwdep | (overwrite & x.int) | (addr @ (m - marked) @ wmb)
+        to_r = addr | (dep @ marked @ rfi)
+        ppo = to_r | to_w | self.fence | (unlock_lock & x.int)
+        self.rmw_sequence = (x.rf @ x.rmw).star()  # since 6.3
+        cumulative = (rfe @ marked).optional() @ (self.strong_fence | po_rel)
+        self.cumul_fence = marked @ (cumulative | wmb | unlock_lock) @ marked @ self.rmw_sequence
+        prop = marked @ (overwrite & x.ext).optional() @ self.cumul_fence.star() @ marked @ rfe.optional() @ marked
+        self.hb = marked @ (ppo | rfe | ((prop - prop.identity()) & x.int)) @ marked
+        self.pb = prop @ self.strong_fence @ self.hb.star() @ marked
+
+
 def lkmm(graph):
     x = Execution(graph, around="mb")
     if not coherent(x):
         return False
-    m, po = x.M, x.po
-    acq_po = (x["R:acquire", "R:acq_rel"] - x["Noreturn"]) @ po @ m
-    po_rel = m @ po @ x["W:release", "W:acq_rel"]
-    r4rmb = x.R - x["Noreturn"]
-    rmb = r4rmb @ x.fencerel("rmb") @ r4rmb
-    wmb = x.W @ x.fencerel("wmb") @ x.W
-    rmw = x["RMW"] - x["LKR"]
-    unlock_lock = po @ x["UL"] @ (po | x.rf) @ (x["LKR"] & x.R) @ po
-    lives = x.po & x.ext  # from before a thread's start to the thread, from the thread to after its join: minikvm's own
-    mb = m @ (x.fencerel("mb", "sc") | lives
-              | (x.fencerel("before_atomic") @ rmw @ po.optional())
-              | (po.optional() @ rmw @ x.fencerel("after_atomic"))) @ m
-    strong_fence = mb
-    nonrw_fence = strong_fence | po_rel | acq_po
-    fence = nonrw_fence | wmb | rmb
-    dep = x.addr | x.data
-    rwdep = (dep | x.ctrl) @ x.W
-    overwrite = x.co | x.fr
-    rfe, rfi = x.rf & x.ext, x.rf & x.int
-    to_w = rwdep | (overwrite & x.int)
-    to_r = x.addr | (dep @ rfi)
-    ppo = to_r | to_w | fence | (unlock_lock & x.int)
-    rmw_sequence = (x.rf @ x.rmw).star()  # since 6.3
-    cumul_fence = ((rfe.optional() @ (strong_fence | po_rel)) | wmb | (m @ unlock_lock @ m)) @ rmw_sequence
-    prop = m @ (overwrite & x.ext).optional() @ cumul_fence.star() @ rfe.optional() @ m
-    hb = ppo | rfe | ((prop - prop.identity()) & x.int)
-    pb = prop @ strong_fence @ hb.star()
-    return acyclic(hb) and acyclic(pb)
+    k = Kernel(x, x.M)
+    return acyclic(k.hb) and acyclic(k.pb)
 
 
 MODELS = {"sc": sc, "tso": tso, "rc11": rc11, "lkmm": lkmm}
