@@ -194,7 +194,8 @@ class Checker:
         """The scene of one cell. PluginError, ConfigError, NotFound."""
         made = create(self.manager, "strategy", strategy)
         loop = create(self.manager, "loop", self.loop)
-        injectors = [create(self.manager, "injector", wanted) for wanted in self.config.injectors]
+        # stale-cpu is a choice of the vCPU that moves: see move_if_wanted() in pcpus.pyx.
+        injectors = [create(self.manager, "injector", wanted) for wanted in self.config.injectors if wanted.name != "stale-cpu"]
         parts = [(made, "strategy"), (loop, "loop"), *((injector, "injector") for injector in injectors)]
         native = [part.native() for part, _ in parts]  # once: a second call may free what the first one gave
         python = any(capsule is None for capsule in native)

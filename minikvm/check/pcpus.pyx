@@ -3,7 +3,7 @@ from libc.stdint cimport int32_t, uint64_t
 from minikvm.check.graph cimport EF_AWAIT, EF_MUST, EF_NORETURN, EF_RMW, EV_FENCE, EV_READ, EV_WRITE
 from minikvm.check.explorer cimport AWAIT_ANY, AWAIT_EQ, AWAIT_NE, OP_LOCK, OP_OR_IF
 from minikvm.check.scene cimport (
-    ACTOR_IRQ, ACTOR_TASK, ACTOR_VCPU, LC_ACKS, LC_MIGRATE, LC_PAGE, LC_PAYLOAD, LC_REQUESTS, LC_RUN, LC_SLOT, LC_TOKEN, LC_WAIT,
+    ACTOR_IRQ, ACTOR_TASK, ACTOR_VCPU, LC_ACKS, LC_PAGE, LC_PAYLOAD, LC_REQUESTS, LC_RUN, LC_SLOT, LC_TOKEN, LC_WAIT,
     NOTE_HANDLED, NOTE_IPI, NOTE_MASK, NOTE_RESTS, NOTE_SLEEPS, NOTE_WAITS_GATE, SLOT_CALLS, SLOT_KICK, SLOT_RESCHED, SLOT_TAKEN,
     access, at, call, choose, kthread, make_call, scene, tell)
 from minikvm.core.bits cimport ctz64
@@ -241,13 +241,12 @@ cdef int32_t other_pcpu(kthread *k) noexcept nogil:
 
 
 cdef int move_if_wanted(kthread *k, mk_vcpu *v) except -1 nogil:
-    """The host moves the vCPU, once, when the environment asks for it. Only where it may be descheduled."""
-    cdef uint64_t wanted = 0
+    """The host moves the vCPU, at most once, whenever it may be descheduled: each is explored, within the bound of the faults.
+
+    It is this thread's own choice, and no message of the injector's: that would order the move after what its sender did before.
+    """
     cdef int32_t to
-    if not k.s.migrates or k.migrated:
-        return 0
-    access(k, EV_READ, 0, 0, MK_RELAXED, at(k.s, LC_MIGRATE, v.idx), 0, 0, b"the host moves it?", &wanted)
-    if not wanted:
+    if not k.s.migrates or k.migrated or not choose(k, 2, True, b"the host moves it"):
         return 0
     k.migrated = 1
     to = other_pcpu(k)
@@ -255,7 +254,7 @@ cdef int move_if_wanted(kthread *k, mk_vcpu *v) except -1 nogil:
     leave_pcpu(k)
     take_pcpu(k, to)
     vcpu_load(&k.c, v)
-    if wanted == 2:
+    if k.s.migrates == 2:
         shadow_walk(&k.c, v)
     return 0
 
@@ -389,10 +388,7 @@ cdef int m_idle_guest(mk_ctx *c, mk_vcpu *v, uint64_t ns) except -1 nogil:
 
 
 cdef int m_migrate(mk_ctx *c, mk_vcpu *v, int walk) except -1 nogil:
-    cdef uint64_t nothing = 0
-    access(<kthread *>c, EV_WRITE, 0, 0, MK_RELAXED, at((<kthread *>c).s, LC_MIGRATE, v.idx), 2 if walk else 1, 0, b"the host moves it",
-           &nothing)
-    return 1
+    return 0  # it moves when it chooses to: move_if_wanted()
 
 
 cdef int m_preempt(mk_ctx *c) except -1 nogil:
