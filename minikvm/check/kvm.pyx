@@ -19,7 +19,7 @@ from minikvm.core.vcpu cimport VcpuTable
 from minikvm.core.world cimport MK_CTX_IRQ, MK_CTX_TASK, MK_CTX_VCPU, mk_injector, mk_vm
 
 
-CLASS_NAMES = ("requests", "mode", "cpu", "wait", "strategy", "migrate", "slot", "run", "acks", "payload", "event", "page", "token",
+CLASS_NAMES = ("requests", "mode", "cpu", "wait", "strategy", "slot", "run", "acks", "payload", "event", "page", "token",
                "other")
 ACTORS = {"vcpu": ACTOR_VCPU, "task": ACTOR_TASK, "irq": ACTOR_IRQ}
 
@@ -117,7 +117,7 @@ cdef class Scene(Steered):
         s.halts = scope.halts
         s.naps = scope.naps
         s.walks = scope.walks
-        s.migrates = "stale-cpu" in scope.injectors
+        s.migrates = scope.moves
         s.uses_membarrier = scope.membarrier
         s.calls = <call *>calloc(max(s.ncalls, 1), sizeof(call))
         s.injectors = <mk_injector **>calloc(max(len(injectors), 1), sizeof(mk_injector *))
@@ -253,6 +253,11 @@ cdef class Scene(Steered):
         names = self.location_names()
         return sorted({tuple([(a.order, a.kind, names[a.loc], f"{a.file}:{a.line}" if a.file else a.name) for a in pair])
                        for pair in self.races.pairs})
+
+    @property
+    def watched(self):
+        """What is called with each graph, or None."""
+        return self.on_graph
 
     def watch(self, on_graph):
         """Call *on_graph* with each graph that is completed or blocked."""

@@ -11,16 +11,15 @@ cdef enum location_class:  # which word of which object a location is
     LC_CPU = 2
     LC_WAIT = 3
     LC_STRATEGY = 4
-    LC_MIGRATE = 5    # the host wants it elsewhere: 1, with a walk there: 2. Relaxed, no part of the protocol.
-    LC_SLOT = 6       # of a pCPU: see slot_bit
-    LC_RUN = 7        # its run lock, where several may want it
-    LC_ACKS = 8       # of a send: a bit for each pCPU that has acknowledged it
-    LC_PAYLOAD = 9    # of an initiator: what the request is about, a sequence number
-    LC_EVENT = 10     # what it publishes before a kick without a request
-    LC_PAGE = 11      # the page that it frees after a flush
-    LC_TOKEN = 12     # an interrupt happens once
-    LC_OTHER = 13     # a plugin's own word
-    LC_CLASSES = 14
+    LC_SLOT = 5       # of a pCPU: see slot_bit
+    LC_RUN = 6        # its run lock, where several may want it
+    LC_ACKS = 7       # of a send: a bit for each pCPU that has acknowledged it
+    LC_PAYLOAD = 8    # of an initiator: what the request is about, a sequence number
+    LC_EVENT = 9      # what it publishes before a kick without a request
+    LC_PAGE = 10      # the page that it frees after a flush
+    LC_TOKEN = 11     # an interrupt happens once
+    LC_OTHER = 12     # a plugin's own word
+    LC_CLASSES = 13
 
 cdef enum slot_bit:
     SLOT_TAKEN = 1    # a vCPU is loaded: an IPI has to wait until it is in the guest or has IRQs on
@@ -83,7 +82,7 @@ cdef struct scene:
     uint8_t halts         # 0 never, 1 always, 2 choose
     uint8_t naps          # sleepers may wake on their own
     uint8_t walks
-    uint8_t migrates
+    uint8_t migrates      # 0: the host leaves vCPUs where they are; 2: and it walks where it was moved to
     uint8_t payload       # P6 is judged
     uint8_t races         # P10 is judged
     uint8_t watched       # somebody wants to see each graph

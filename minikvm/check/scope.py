@@ -21,6 +21,10 @@ MAX_THREADS = 32
 MAX_CALLS = 32
 
 
+class ScopeError(ValueError):
+    """The scene does not fit the checker: too many IPIs in one execution, too many words of a plugin's own."""
+
+
 @dataclass(frozen=True)
 class Call:
     """One call that an initiator makes."""
@@ -74,6 +78,7 @@ class Scope:
     registry: RequestRegistry
     injectors: list[str]
     wake_mask: int
+    moves: int = 0
     membarrier: bool = False
     notes: list[str] = field(default_factory=list)
 
@@ -153,9 +158,9 @@ def scope_of(config: VMConfig, manager: Manager) -> Scope:
     holders: dict[int, int] = {}
     for home in [*homes, *(place for kind, place, _ in others if kind == "task")]:
         holders[home] = holders.get(home, 0) + 1
-    shared |= {p for p, n in holders.items() if n > 1}
-    migrates = any(i.name == "stale-cpu" for i in config.injectors)
-    if migrates and (pcpus <= vcpus or check.faults > 1):
+    shared |= {p for p, n in holders.items() if n > 1} | {place for kind, place, _ in others if kind == "irq"}
+    moves = max((1 + bool(i.options.get("walk")) for i in config.injectors if i.name == "stale-cpu"), default=0)
+    if moves and (pcpus <= vcpus or check.faults > 1):
         shared |= set(range(min(vcpus, pcpus - 1), pcpus)) if pcpus > vcpus else set(range(pcpus))
     actors = [Actor("vcpu", v, f"vCPU {v}", homes[v], tuple(own.get(v, ()))) for v in range(vcpus)]
     for kind, place, mine in others:
@@ -167,5 +172,5 @@ def scope_of(config: VMConfig, manager: Manager) -> Scope:
         leaves=not math.isinf(guest.enter_us), fastpath=guest.fastpath_ratio > 0, halts=choices(guest.halt_ratio),
         naps=not math.isinf(guest.halt_us), walks=choices(guest.walk_ratio),
         properties=tuple(check.properties) or tuple(PROPERTIES), models=tuple(check.models), shared=frozenset(shared),
-        registry=registry, injectors=[i.name for i in config.injectors], wake_mask=wake_mask,
+        registry=registry, injectors=[i.name for i in config.injectors], wake_mask=wake_mask, moves=moves,
     )  # fmt: skip

@@ -62,7 +62,7 @@ class Words:
         names = {
             "slot": f"IPIs of pCPU {number}", "run": f"run lock of pCPU {number}", "acks": f"acknowledgements {number}",
             "payload": f"payload {number}", "event": f"event {number}", "page": f"page {number}",
-            "migrate": f"the host's wish to move vCPU {number}", "token": f"interrupt {number}", "other": f"word {number} of the plugin",
+            "token": f"interrupt {number}", "other": f"word {number} of the plugin",
         }  # fmt: skip
         return what, number, names.get(what, loc)
 

@@ -31,7 +31,7 @@ def test_a_missing_file_lists_the_shipped_ones(failing_load):
         "nothing-like-it.yaml: no such file, expected a YAML file or the name of a shipped configuration: "
         "big, chaos, halt-wakeup, hyperv-flush, ioapic-scan, masterclock, overcommit, quickstart, "
         "seed-nowait, seed-nowait-1vcpu-2entries, seed-nowait-walk, seed-nowait-walk-1vcpu-2entries, "
-        "seed-wait, seed-wait-1vcpu-2entries, seed-wait-walk, seed-wait-walk-1vcpu-2entries or shadow-walk"
+        "seed-wait, seed-wait-1vcpu-2entries, seed-wait-walk, seed-wait-walk-1vcpu-2entries, shadow-walk or standard"
     )
 
 
