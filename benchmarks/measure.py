@@ -12,7 +12,10 @@ Timed = Callable[[], float]
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table: what was measured, both times in ns for one operation, and the bound on their ratio, if there is one."""
+    """One line of the table: what was measured, both times in ns for one operation, and the bound on their ratio, if there is one.
+
+    *unit*: "B" where the two are bytes.
+    """
 
     group: str
     what: str
@@ -22,6 +25,7 @@ class Row:
     bound: float | None
     at_least: bool = False
     rounds: int = 0
+    unit: str = "ns"
 
     @property
     def met(self) -> bool:

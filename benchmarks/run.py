@@ -4,7 +4,7 @@ Exit code 1 when a bound is missed, 2 when it cannot be measured.
 
     --quick       a quarter of the rounds and of the sizes
     --json        one JSON document instead of the table
-    --only NAME   of dispatch, sparse, backends, live; may be given again
+    --only NAME   of dispatch, sparse, backends, live, check, growth; may be given again
 
 docs/benchmarks.md says how to read the figures.
 """
@@ -21,7 +21,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 
+from check import WrongCount
+from check import rows as check_rows
 from dispatch import FORMS, SIZES, Dispatch
+from growth import rows as growth_rows
 from live import rows as live_rows
 from measure import Row
 from native import NoCompiler
@@ -30,7 +33,7 @@ from roundtrip import RoundTrips, TooFewCpus
 import minikvm
 from minikvm.plugins import Manager
 
-PARTS = ("dispatch", "sparse", "backends", "live")
+PARTS = ("dispatch", "sparse", "backends", "live", "check", "growth")
 
 
 def measured(parts: tuple[str, ...], quick: bool, folder: Path) -> Iterator[Row]:
@@ -46,6 +49,15 @@ def measured(parts: tuple[str, ...], quick: bool, folder: Path) -> Iterator[Row]
         yield from RoundTrips(folder, manager).rows(11 if quick else 41)
     if "live" in parts:
         yield from live_rows(quick)
+    if "check" in parts:
+        yield from check_rows(quick)
+    if "growth" in parts:
+        yield from growth_rows(quick)
+
+
+def amount(value: float, unit: str) -> str:
+    """Of time, three digits and a unit; of memory, MiB."""
+    return time_text(value) if unit == "ns" else f"{value / (1 << 20):.1f} MiB"
 
 
 def time_text(ns: float) -> str:
@@ -61,7 +73,8 @@ def line(row: Row) -> str:
     """One line of the table."""
     bound = "" if row.bound is None else f"{'>=' if row.at_least else '<='} {row.bound:.2f}"
     verdict = "" if row.bound is None else "ok" if row.met else "MISSED"
-    return f"{row.what:<62} {time_text(row.ours_ns):>9} {time_text(row.reference_ns):>9} {row.ratio:>7.3f} {bound:>8} {verdict}"
+    times = f"{amount(row.ours_ns, row.unit):>9} {amount(row.reference_ns, row.unit):>9}"
+    return f"{row.what:<62} {times} {row.ratio:>7.3f} {bound:>8} {verdict}"
 
 
 def table(rows: Iterator[Row], out: Callable[[str], None]) -> list[Row]:
@@ -110,6 +123,9 @@ def main() -> int:
             else:
                 seen = table(rows, lambda text: print(text, flush=True))
                 summary(seen, print)
+    except WrongCount as error:
+        print(f"run.py: {error}", file=sys.stderr)
+        return 1
     except (NoCompiler, TooFewCpus) as error:
         print(f"run.py: {error}", file=sys.stderr)
         return 2

@@ -11,7 +11,7 @@ from minikvm.check.graph cimport (
     TH_BLOCKED, TH_ENDED, TH_JOINING, TH_RUNNABLE, co_last, event, graph_append, graph_copy, graph_drop_notes, graph_free, graph_new,
     graph_note, graph_place, graph_set_rf, graph_truncate, graph_unplace, graph_write_half, in_prefix, location, mk_graph, note,
     po_thread, rank_of)
-from minikvm.check.model cimport MODEL_MONOTONE, mk_model
+from minikvm.check.model cimport CONSISTENT, HOPELESS, MODEL_MONOTONE, mk_model
 from minikvm.check.symmetry cimport counterpart, in_order, last_before, was_there
 from minikvm.core.world cimport MK_ADD, MK_AND, MK_OR, MK_XCHG
 
@@ -128,7 +128,8 @@ cdef int pop(mk_explorer *x) except -1 nogil:
 
 
 cdef inline int consistent(mk_explorer *x, mk_graph *g, int32_t e, int32_t r) except -1 nogil:
-    return x.model.consistent(x.model, g, e, r)
+    cdef int answer = x.model.consistent(x.model, g, e, r)
+    return HOPELESS if answer == 0 and x.model.flags & MODEL_MONOTONE else answer
 
 
 cdef inline bint ordered(mk_explorer *x, mk_graph *g, int32_t id) noexcept nogil:
@@ -168,8 +169,8 @@ cdef int next_read(mk_explorer *x, frame *f) except -1 nogil:
             ok = 1
         if f.pos != l.nco - 1:
             ok = consistent(x, g, f.id, NONE)
-            if not ok:
-                if x.model.flags & MODEL_MONOTONE:
+            if ok != CONSISTENT:
+                if ok == HOPELESS:
                     f.pos = -1
                 continue
         rerun(g, f.id)
@@ -217,7 +218,7 @@ cdef int place_rmw(mk_explorer *x, mk_graph *g, int32_t id, int32_t r) except -1
     if r != NONE:
         ok = ordered(x, g, r)
     if ok and not last:
-        ok = consistent(x, g, id, r)
+        ok = consistent(x, g, id, r) == CONSISTENT
     if not ok:
         graph_unplace(g, id)
     return ok
@@ -228,6 +229,7 @@ cdef int next_place(mk_explorer *x, frame *f, int32_t r) except -1 nogil:
     cdef mk_graph *g = f.g
     cdef event *e = &g.ev[f.id]
     cdef location *l = &g.loc[e.loc]
+    cdef int answer
     if e.rank >= 0:
         graph_unplace(g, f.id)
     if e.flags & EF_RMW:
@@ -251,10 +253,11 @@ cdef int next_place(mk_explorer *x, frame *f, int32_t r) except -1 nogil:
         if not ordered(x, g, f.id) or (r != NONE and not ordered(x, g, r)):
             graph_unplace(g, f.id)
             continue
-        if consistent(x, g, f.id, r):
+        answer = consistent(x, g, f.id, r)
+        if answer == CONSISTENT:
             return 1
         graph_unplace(g, f.id)
-        if x.model.flags & MODEL_MONOTONE:
+        if answer == HOPELESS:
             f.pos = 0
     return 0
 

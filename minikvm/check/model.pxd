@@ -11,6 +11,11 @@ cdef enum model_flag:
     # Its data races are those of linux-kernel.cat (else: C11's, not ordered by happens-before).
     MODEL_KERNEL_RACES = 4
 
+cdef enum consistency:
+    INCONSISTENT = 0
+    CONSISTENT = 1
+    HOPELESS = 2  # and so is every older choice: reading an older write, or a place before another one in coherence
+
 cdef struct mk_model:
     uint32_t abi
     uint32_t size
@@ -20,7 +25,7 @@ cdef struct mk_model:
     # e is the last of its thread and in nobody's prefix but, after a revisit, r's; r is the last of its thread.
     # Not called for additions that are maximal (a read from the coherence-last write, a write at the end of coherence, a fence):
     # those keep every model here consistent; and coherence of an RMW with its source (atomicity) is the explorer's own.
-    # 1: yes, 0: no, -1: an exception is set.
+    # A consistency, or -1: an exception is set.
     int (*consistent)(const mk_model *m, const mk_graph *g, int32_t e, int32_t r) except -1 nogil
 
 cdef object model_capsule(const mk_model *m)

@@ -23,8 +23,8 @@ states no dependencies and has none here: more is allowed, never less.
 """
 from libc.stdint cimport int32_t, uint64_t
 from libc.string cimport memset
-from minikvm.check.graph cimport EV_READ, EV_WRITE, NONE, mk_graph
-from minikvm.check.model cimport MODEL_KERNEL_RACES, mk_model, model_capsule
+from minikvm.check.graph cimport EF_RMW, EV_READ, EV_WRITE, NONE, event, mk_graph
+from minikvm.check.model cimport CONSISTENT, HOPELESS, INCONSISTENT, MODEL_KERNEL_RACES, mk_model, model_capsule
 from minikvm.check.models._kernel cimport add_inside, kernel_base, kernel_graph
 from minikvm.check.models._places cimport coherent
 from minikvm.check.models._relation cimport __builtin_ctzll, acyclic, add_image, add_set, has, keep, next_in, put, relation, row
@@ -110,6 +110,10 @@ cdef bint kernel_derive(kernel_graph *k) noexcept nogil:
 
 # ---- one addition: only what it leads to. Plain accesses count as marked ones here. ----
 
+cdef enum:
+    ENOUGH = 5  # nodes: then the rows of a relation have room for five sets
+
+
 cdef int32_t take_fresh(const uint64_t *set, uint64_t *done, int32_t words) noexcept nogil:
     """An element of *set* that is not in *done*, which gets it; -1: there is none."""
     cdef int32_t w, x
@@ -174,21 +178,46 @@ cdef int closes_kernel_cycle(kernel_graph *k, const mk_graph *g, int32_t e, int3
     # What e and r add to hb and prop starts or ends at them: nothing but r comes after e in po or rf, and nothing after r. So a new cycle
     # goes through one of them.
     cdef uint64_t *sets
-    if k.n < 5:
+    if k.n < ENOUGH:
         return not kernel_derive(k)
     sets = k.pb.rows
     return leads_back(k, g, e, sets) or (r != NONE and leads_back(k, g, r, sets))
 
 
+cdef void forget_source(kernel_graph *k, const mk_graph *g, int32_t id) noexcept nogil:
+    """Take back what a read's source brings, but that it is overwritten."""
+    cdef const event *e = &g.ev[id]
+    cdef size_t bytes = <size_t>k.n * k.words * sizeof(uint64_t)
+    cdef int32_t w, x = k.start[id]
+    cdef uint64_t others = ~((<uint64_t>1) << (x & 63))
+    if e.rf >= 0 and g.ev[e.rf].thread != e.thread:
+        row(&k.rfe, k.start[e.rf] + (g.ev[e.rf].kind & EV_READ != 0))[x >> 6] &= others
+    elif e.rf >= 0:
+        for w in range(k.n):  # (addr U data); [Marked]; rfi
+            row(&k.to, w)[x >> 6] &= others
+    memset(k.prop.rows, 0, bytes)
+    memset(k.hb.rows, 0, bytes)
+    memset(k.cumul.rows, 0, bytes)
+    memset(k.pb.rows, 0, bytes)
+
+
 cdef int consistent(const mk_model *m, const mk_graph *g, int32_t e, int32_t r) except -1 nogil:
     cdef kernel_graph k
     if not coherent(g, e) or (r != NONE and not coherent(g, r)):
-        return 0
+        return HOPELESS
     # hb and pb are made of po, rf, co and fr: without a cycle of these there is none of those.
     if not closes_cycle(g, e, r):
-        return 1
+        return CONSISTENT
     kernel_base(&k, g, SCRATCH_MODEL, True)
-    return not closes_kernel_cycle(&k, g, e, r)
+    if not closes_kernel_cycle(&k, g, e, r):
+        return CONSISTENT
+    if g.ev[e].kind & EV_WRITE:
+        return HOPELESS  # what follows from its place only grows as it gets older
+    if k.n < ENOUGH or g.ev[e].flags & EF_RMW:
+        return INCONSISTENT  # whether an RMW takes place, and so orders, may hang on what it reads
+    # With an older source more writes overwrite it. If that is enough for a cycle, whatever the source brings, it is HOPELESS.
+    forget_source(&k, g, e)
+    return HOPELESS if closes_kernel_cycle(&k, g, e, r) else INCONSISTENT
 
 
 # Not MONOTONE: reading an older write gives less order through rfe.

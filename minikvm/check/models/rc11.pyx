@@ -15,8 +15,9 @@ An RMW is one event here and two in the .cat file: what comes to its write by mo
 right after its source), and all else that leaves its read leaves its write too. So nothing is related that is not so there.
 """
 from libc.stdint cimport int32_t, uint32_t, uint64_t
-from minikvm.check.graph cimport EV_READ, EV_WRITE, NONE, event, in_prefix, location, mk_graph, rank_of
-from minikvm.check.model cimport mk_model, model_capsule
+from libc.string cimport memcpy, memset
+from minikvm.check.graph cimport EF_RMW, EV_READ, EV_WRITE, NONE, event, in_prefix, location, mk_graph, po_prev, rank_of
+from minikvm.check.model cimport CONSISTENT, HOPELESS, INCONSISTENT, mk_model, model_capsule
 from minikvm.check.models._hb cimport happens_before, hb_clocks, hb_compute, is_fenced, is_sc_access, is_sc_fence
 from minikvm.check.models._places cimport coherent, place
 from minikvm.check.models._relation cimport (
@@ -213,24 +214,51 @@ cdef int32_t count_sc(const mk_graph *g, int32_t *accesses) noexcept nogil:
     return n
 
 
+cdef inline bint sc_consistent(const mk_graph *g, const hb_clocks *h, int32_t accesses) except -1 nogil:
+    # The fences are a part of psc, and cheap: mostly they say no.
+    return fences_consistent(g, h) and (accesses == 0 or all_consistent(g, h))
+
+
+cdef void forget_source(const mk_graph *g, const hb_clocks *h, int32_t e) noexcept nogil:
+    """Make the clock of a read what it is at least, whatever it reads."""
+    cdef int32_t before = po_prev(g, e)
+    cdef uint32_t *clock = <uint32_t *>h.before + <size_t>e * h.stride
+    if before == NONE:
+        memset(clock, 0, h.stride * sizeof(uint32_t))
+    else:
+        memcpy(clock, h.before + <size_t>before * h.stride, h.stride * sizeof(uint32_t))
+    clock[g.ev[e].thread] = 3 * <uint32_t>g.ev[e].index + 2
+
+
 cdef int consistent(const mk_model *m, const mk_graph *g, int32_t e, int32_t r) except -1 nogil:
     """Coherence of e and r (hb among the others is as before: nothing comes after e but r, and nothing after r); psc as a whole."""
     cdef hb_clocks h
     cdef bint computed = False
     cdef int32_t fences, accesses = 0
     if not coherent(g, e) or (r != NONE and not coherent(g, r)):
-        return 0  # by program order alone: most that are asked about
+        return HOPELESS  # by program order alone: most that are asked about
     if overtaken(g, NULL, e) or (r != NONE and overtaken(g, NULL, r)):
         hb_compute(&h, g)
         computed = True
         if overtaken(g, &h, e) or (r != NONE and overtaken(g, &h, r)):
-            return 0
+            if g.ev[e].kind & EV_WRITE:
+                return HOPELESS  # what follows from its place only grows as it gets older
+            forget_source(g, &h, e)
+            return HOPELESS if overtaken(g, &h, e) else INCONSISTENT
     fences = count_sc(g, &accesses)
     if fences + accesses < 2 or not closes_cycle(g, e, r):
         return 1
     if not computed:
         hb_compute(&h, g)
-    return all_consistent(g, &h) if accesses else fences_consistent(g, &h)
+    if sc_consistent(g, &h, accesses):
+        return CONSISTENT
+    if g.ev[e].kind & EV_WRITE:
+        return HOPELESS
+    if g.ev[e].flags & EF_RMW:
+        return INCONSISTENT  # whether it takes place, and so is a fence, may hang on what it reads
+    # With an older source more writes overwrite it. If that is enough, whatever the source brings, it is HOPELESS.
+    forget_source(g, &h, e)
+    return INCONSISTENT if sc_consistent(g, &h, accesses) else HOPELESS
 
 
 # Not MONOTONE: reading an older write gives less happens-before.
