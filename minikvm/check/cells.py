@@ -98,7 +98,8 @@ class Cell:
         """As in the verdict's JSON."""
         return {
             "strategy": self.strategy, "loop": self.loop, "model": self.model, "executions": self.executions + self.blocked,
-            "blocked": self.blocked, "exhausted": self.exhausted, "seconds": round(self.seconds, 3), "robust": self.robust, "estimate": self.estimate,
+            "blocked": self.blocked, "exhausted": self.exhausted, "seconds": round(self.seconds, 3), "robust": self.robust,
+            "estimate": self.estimate,
             "properties": {name: self.verdict_of(name) for name in PROPERTIES if name in self.scope.properties},
         }  # fmt: skip
 
@@ -226,7 +227,8 @@ class Checker:
         else:
             search = Search(
                 scene, budget=self.budget, fingerprint=self.fingerprint(strategy, model), resume=self.resumed(cell),
-                checkpoint=self.file_of(self.how.checkpoint, cell), save_every=self.how.save_every, jobs=self.how.jobs, state=found, progress=tell,
+                checkpoint=self.file_of(self.how.checkpoint, cell), save_every=self.how.save_every, jobs=self.how.jobs,
+                state=found, progress=tell,
             )  # fmt: skip
         try:
             search.run()

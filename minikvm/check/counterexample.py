@@ -196,7 +196,8 @@ class Drawer:
         vcpu = f"vCPU {f.vcpu}"
         name = scope.calls[f.call].name if f.call >= 0 else ""
         if f.property == "P1":
-            return f"{vcpu} rests in the guest although {self._owed(f.vcpu)}: {self._step(f.other)} missed it{self._sent_elsewhere(f.vcpu)}."
+            missed, sent = self._step(f.other), self._sent_elsewhere(f.vcpu)
+            return f"{vcpu} rests in the guest although {self._owed(f.vcpu)}: {missed} missed it{sent}."
         if f.property == "P2":
             return (f"The call for {name} waits, and yet returned ({self._call_step(f.call)}) without having seen {vcpu} leave the guest, "
                     f"which it had entered without seeing the request ({self._step(f.other)}).")
