@@ -1,11 +1,11 @@
 """An exploration of a program of rows and functions: compiles the rows, runs the explorer, counts outcomes."""
-from libc.stdint cimport int32_t, uint64_t
-from libc.stdlib cimport calloc, free
+from libc.stdint cimport int32_t, uint8_t, uint64_t
+from libc.stdlib cimport calloc, free, malloc
 from minikvm.check.explorer cimport OP_LOCK, explorer_free, explorer_new, mk_explorer, mk_program
 from minikvm.check.graph cimport (
     EF_AWAIT, EF_CREATE, EF_MUST, EF_NORETURN, EF_RMW, EV_CHOOSE, EV_FENCE, EV_READ, EV_SYNC, EV_WRITE, INIT, co_last, event, mk_graph)
 from minikvm.check.model cimport model_from
-from minikvm.check.outcomes cimport outcome_table, outcomes_add, outcomes_as_counter, outcomes_free
+from minikvm.check.outcomes cimport outcome_table, outcomes_add, outcomes_as_counter, outcomes_free, outcomes_packed, outcomes_unpack
 from minikvm.check.races cimport RaceLog
 from minikvm.check.rows cimport (
     NOTE_ASSERT, ROW_ASSERT, ROW_CALC, ROW_EVENT, ROW_GOTO, ROW_IF, ROW_JOIN, ROW_REGISTERS, ROW_SET, row, row_thread, run_rows)
@@ -13,9 +13,11 @@ from minikvm.check.steering cimport Steered
 from minikvm.check.threads cimport Operations
 from minikvm.check.view cimport graph_view
 
+from base64 import b64decode, b64encode
+
 from minikvm.check.modelload import model_object
 from minikvm.check.parser import AWAITS, FENCES, ORDERS, RMW_OPS, ProgramError
-from minikvm.check.program import Race, Result
+from minikvm.check.program import Race, Result, groups_of
 from minikvm.check.pymodel import capsule_of
 from minikvm.check.rows import CONDITIONS
 
@@ -125,6 +127,12 @@ cdef class Exploration(Steered):
                 self.has_asserts = True
             else:
                 self.compile(i, program.threads[i], registers)
+        if symmetry:
+            self.x.group = <int32_t *>malloc(self.nthreads * sizeof(int32_t))
+            if self.x.group == NULL:
+                raise MemoryError
+            for i, group in enumerate(groups_of(program, symmetry)):
+                self.x.group[i] = group
         if races and program.has_plain():
             self.races = RaceLog()
         self.python = bool(self.functions)  # greenlets are switched with the GIL held
@@ -342,20 +350,14 @@ cdef class Exploration(Steered):
 
     def found(self):
         """Everything that was found so far, as plain data that merge() takes."""
-        outcomes = [[*values, n] for values, n in sorted(outcomes_as_counter(&self.watched.table).items())]
+        outcomes = b64encode(outcomes_packed(&self.watched.table)).decode()
         return {**Steered.found(self), "errors": dict(self.errors), "outcomes": outcomes,
                 "races": [list(found) for found in sorted(self.named_races())]}
 
     def merge(self, found):
         """Add what another exploration of the same program found. ValueError for another program's."""
-        cdef uint64_t values[MAX_OBSERVED]
-        cdef int i
-        for outcome in found["outcomes"]:
-            if len(outcome) != self.watched.n + 1:
-                raise ValueError(f"an outcome of {len(outcome) - 1} values; there are {self.watched.n}")
-            for i in range(self.watched.n):
-                values[i] = outcome[i]
-            outcomes_add(&self.watched.table, values, outcome[self.watched.n])
+        cdef bytes outcomes = b64decode(found["outcomes"], validate=True)
+        outcomes_unpack(&self.watched.table, <const uint8_t *><const char *>outcomes, len(outcomes))
         self.merged_races.update(map(tuple, found["races"]))
         for key, n in found["errors"].items():
             self.errors[key] = self.errors.get(key, 0) + n

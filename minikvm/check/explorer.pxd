@@ -52,6 +52,7 @@ ctypedef struct mk_explorer:
     int32_t nthreads
     int32_t fault_budget  # of choose events that are faults (event.expected), how many may be non-zero in one graph; -1: any number
     live_thread *live
+    int32_t *group        # symmetry reduction: see symmetry.pxd; NULL: none
     frame *stack
     int32_t depth
     int32_t capacity

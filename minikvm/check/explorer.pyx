@@ -12,6 +12,7 @@ from minikvm.check.graph cimport (
     graph_note, graph_place, graph_set_rf, graph_truncate, graph_unplace, graph_write_half, in_prefix, location, mk_graph, note,
     po_thread, rank_of)
 from minikvm.check.model cimport MODEL_MONOTONE, mk_model
+from minikvm.check.symmetry cimport counterpart, in_order, last_before, was_there
 from minikvm.core.world cimport MK_ADD, MK_AND, MK_OR, MK_XCHG
 
 
@@ -130,6 +131,10 @@ cdef inline int consistent(mk_explorer *x, mk_graph *g, int32_t e, int32_t r) ex
     return x.model.consistent(x.model, g, e, r)
 
 
+cdef inline bint ordered(mk_explorer *x, mk_graph *g, int32_t id) noexcept nogil:
+    return x.group == NULL or in_order(g, x.group, id)
+
+
 cdef inline bint is_rmw_write(const mk_graph *g, int32_t id) noexcept nogil:
     return g.ev[id].flags & EF_RMW and g.ev[id].kind & EV_WRITE
 
@@ -137,6 +142,11 @@ cdef inline bint is_rmw_write(const mk_graph *g, int32_t id) noexcept nogil:
 cdef void rerun(mk_graph *g, int32_t id) noexcept nogil:
     """The event has another value: what its thread noted after it is no longer true."""
     graph_drop_notes(g, g.ev[id].thread, g.ev[id].index)
+
+
+cdef bint may_be_revisited(mk_explorer *x, const mk_graph *g, int32_t id) noexcept nogil:
+    cdef int32_t u = counterpart(g, x.group, id, id)
+    return u != NONE and last_before(g, id, u, id)
 
 
 cdef int next_read(mk_explorer *x, frame *f) except -1 nogil:
@@ -148,9 +158,12 @@ cdef int next_read(mk_explorer *x, frame *f) except -1 nogil:
         f.pos -= 1
         graph_set_rf(g, f.id, l.co[f.pos] if f.pos >= 0 else INIT)
         settle(g, f.id)
+        if not ordered(x, g, f.id):
+            continue
         if e.flags & EF_BLOCKED:
-            if f.pos != l.nco - 1:
-                continue  # waits, and has not even seen the newest value: no maximal graph
+            # It waits, and has not even seen the newest value: no maximal graph. (Unless it can still be revisited.)
+            if f.pos != l.nco - 1 and (x.group == NULL or not may_be_revisited(x, g, f.id)):
+                continue
         elif f.pos == l.nco - 1:
             ok = 1
         if f.pos != l.nco - 1:
@@ -175,12 +188,15 @@ cdef int faults_in(const mk_graph *g) noexcept nogil:
 
 cdef int next_choose(mk_explorer *x, frame *f) except -1 nogil:
     cdef event *e = &f.g.ev[f.id]
-    f.pos += 1
-    if <uint64_t>f.pos >= e.operand:
-        return 0
-    e.rval = f.pos
-    if e.expected and f.pos and x.fault_budget >= 0 and faults_in(f.g) > x.fault_budget:
-        return 0
+    while True:
+        f.pos += 1
+        if <uint64_t>f.pos >= e.operand:
+            return 0
+        e.rval = f.pos
+        if e.expected and f.pos and x.fault_budget >= 0 and faults_in(f.g) > x.fault_budget:
+            return 0
+        if ordered(x, f.g, f.id):
+            break
     rerun(f.g, f.id)
     f.g.th[e.thread].status = TH_RUNNABLE
     return 1
@@ -198,10 +214,12 @@ cdef int place_rmw(mk_explorer *x, mk_graph *g, int32_t id, int32_t r) except -1
     if r != NONE and not last and g.ev[r].flags & EF_BLOCKED:
         return 0
     graph_place(g, id, rank)
-    if not last:
+    if r != NONE:
+        ok = ordered(x, g, r)
+    if ok and not last:
         ok = consistent(x, g, id, r)
-        if not ok:
-            graph_unplace(g, id)
+    if not ok:
+        graph_unplace(g, id)
     return ok
 
 
@@ -221,12 +239,18 @@ cdef int next_place(mk_explorer *x, frame *f, int32_t r) except -1 nogil:
         f.pos -= 1
         if f.pos == l.nco:
             graph_place(g, f.id, f.pos)
-            return 1
+            if ordered(x, g, f.id) and (r == NONE or ordered(x, g, r)):
+                return 1
+            graph_unplace(g, f.id)
+            continue
         if r != NONE and g.ev[r].flags & EF_BLOCKED:
             return 0  # it would wait without having seen the newest value
         if is_rmw_write(g, l.co[f.pos]):
             continue  # nothing comes between an RMW and its source
         graph_place(g, f.id, f.pos)
+        if not ordered(x, g, f.id) or (r != NONE and not ordered(x, g, r)):
+            graph_unplace(g, f.id)
+            continue
         if consistent(x, g, f.id, r):
             return 1
         graph_unplace(g, f.id)
@@ -237,28 +261,30 @@ cdef int next_place(mk_explorer *x, frame *f, int32_t r) except -1 nogil:
 
 # ---- backward revisits ----
 
-cdef bint was_there(const mk_graph *g, int32_t a, int32_t stamp_of_a, int32_t stamp, int32_t w) noexcept nogil:
-    """Does the paper's Previous hold *a*: was it there before the addition with this stamp, or is it in the prefix of w?"""
-    return stamp_of_a <= stamp or (a != w and in_prefix(g, a, w))
-
-
-cdef bint read_was_maximal(const mk_graph *g, int32_t id, int32_t w) noexcept nogil:
+cdef bint read_was_maximal(const mk_explorer *x, const mk_graph *g, int32_t id, int32_t w) noexcept nogil:
     cdef const event *e = &g.ev[id]
     cdef const location *l = &g.loc[e.loc]
-    cdef int32_t i
+    cdef int32_t i, u
     if e.rf >= 0 and not was_there(g, e.rf, g.ev[e.rf].wstamp, e.stamp, w):
         return False
+    if x.group != NULL:
+        u = counterpart(g, x.group, id, w)
+        if u != NONE:
+            return last_before(g, id, u, w)
     for i in range(rank_of(g, e.rf) + 1, l.nco):
         if was_there(g, l.co[i], g.ev[l.co[i]].wstamp, e.stamp, w):
             return False
     return True
 
 
-cdef bint write_was_maximal(const mk_graph *g, int32_t id, int32_t w) noexcept nogil:
+cdef bint write_was_maximal(const mk_explorer *x, const mk_graph *g, int32_t id, int32_t w) noexcept nogil:
     cdef const event *e = &g.ev[id]
     cdef const location *l = &g.loc[e.loc]
     cdef int32_t i
-    for i in range(e.rank + 1, l.nco):
+    cdef int32_t u = NONE if x.group == NULL else counterpart(g, x.group, id, w)
+    if u != NONE and not e.flags & EF_RMW and not last_before(g, id, u, w):
+        return False
+    for i in range(e.rank + 1, l.nco if u == NONE else 0):
         if was_there(g, l.co[i], g.ev[l.co[i]].wstamp, e.wstamp, w):
             return False
     for i in range(l.nreads):  # a read that it has revisited
@@ -269,7 +295,7 @@ cdef bint write_was_maximal(const mk_graph *g, int32_t id, int32_t w) noexcept n
 
 cdef int select_kept(mk_explorer *x, const mk_graph *g, int32_t r, int32_t w) except -1 nogil:
     """Mark in x.keep what a revisit of r by w leaves. 0: something that it would delete was not added maximally."""
-    cdef int32_t i
+    cdef int32_t i, u
     cdef int32_t stamp = g.ev[r].stamp
     cdef const event *e
     cdef void *bigger
@@ -279,7 +305,7 @@ cdef int select_kept(mk_explorer *x, const mk_graph *g, int32_t r, int32_t w) ex
             no_memory()
         x.keep = <uint8_t *>bigger
         x.keep_capacity = 2 * g.n
-    if not read_was_maximal(g, r, w):
+    if not read_was_maximal(x, g, r, w):
         return 0
     for i in range(g.n):
         e = &g.ev[i]
@@ -287,15 +313,17 @@ cdef int select_kept(mk_explorer *x, const mk_graph *g, int32_t r, int32_t w) ex
             x.keep[i] = KEEP_EVENT | KEEP_WRITE
             continue
         x.keep[i] = KEEP_EVENT if e.stamp <= stamp else 0
-        if e.kind & EV_WRITE and not write_was_maximal(g, i, w):
+        if e.kind & EV_WRITE and not write_was_maximal(x, g, i, w):
             return 0
         if i == r or x.keep[i]:
             continue
         if e.kind & EV_READ:
-            if not read_was_maximal(g, i, w):
+            if not read_was_maximal(x, g, i, w):
                 return 0
-        elif e.kind == EV_CHOOSE and e.rval != 0:
-            return 0
+        elif e.kind == EV_CHOOSE:
+            u = NONE if x.group == NULL else counterpart(g, x.group, i, w)
+            if e.rval != (0 if u == NONE else g.ev[u].rval):
+                return 0
     return 1
 
 
@@ -379,16 +407,21 @@ cdef int write_half(mk_explorer *x, int32_t id) except -1 nogil:
     cdef location *l = &g.loc[e.loc]
     cdef bint rmw = e.flags & EF_RMW
     cdef bint go
+    cdef bint guided = False
     cdef int32_t rank = l.nco
     if rmw:
         graph_write_half(g, id, rmw_result(e.op, e.rval, e.operand, e.expected, &go))
         rank = rank_of(g, e.rf) + 1
     if l.nco > 0 or l.nreads > rmw:
+        guided = x.steer != NULL
         push(x, FR_WRITE, id, rank, NONE)
         if x.diverted:
             return XR_ABANDON
     if not rmw:
         graph_place(g, id, rank)
+        if x.group != NULL and not guided and not in_order(g, x.group, id):
+            graph_unplace(g, id)
+            return XR_ABANDON  # another place may do
     elif not place_rmw(x, g, id, NONE):
         return XR_ABANDON
     return XR_OK
@@ -397,15 +430,19 @@ cdef int write_half(mk_explorer *x, int32_t id) except -1 nogil:
 cdef int add_read(mk_explorer *x, event *e, uint64_t *value) except -1 nogil:
     cdef mk_graph *g = x.g
     cdef int32_t id
+    cdef bint guided
     e.rf = co_last(g, e.loc)
     e.rval = g.loc[e.loc].init if e.rf == INIT else g.ev[e.rf].wval
     id = graph_append(g, e)
     settle(g, id)
     value[0] = e.rval
     if g.loc[e.loc].nco > 0:
+        guided = x.steer != NULL
         push(x, FR_READ, id, g.loc[e.loc].nco - 1, NONE)
         if x.diverted:
             return XR_ABANDON
+        if x.group != NULL and not guided and not in_order(g, x.group, id):
+            return XR_ABANDON  # another source may do
     if g.ev[id].flags & EF_BLOCKED:
         return XR_BLOCKED
     if g.ev[id].flags & EF_PENDING:
@@ -417,6 +454,7 @@ cdef int add_event(mk_explorer *x, int32_t t, const event *proto, uint64_t *valu
     cdef mk_graph *g = x.g
     cdef event e = proto[0]
     cdef int32_t id
+    cdef bint guided
     x.added += 1
     e.thread = t
     if e.kind == EV_READ:
@@ -428,9 +466,12 @@ cdef int add_event(mk_explorer *x, int32_t t, const event *proto, uint64_t *valu
     if e.kind == EV_WRITE:
         return write_half(x, id)
     if e.kind == EV_CHOOSE and e.operand > 1:
+        guided = x.steer != NULL
         push(x, FR_CHOOSE, id, 0, NONE)
         if x.diverted:
             return XR_ABANDON
+        if x.group != NULL and not guided and not in_order(g, x.group, id):
+            return XR_ABANDON  # another answer may do
     value[0] = 0
     return XR_OK
 
@@ -657,6 +698,7 @@ cdef void explorer_free(mk_explorer *x) noexcept:
     free(x.live)
     free(x.stack)
     free(x.guide)
+    free(x.group)
     free(x.keep)
     free(x.pool)
     free(x)

@@ -58,6 +58,7 @@ cdef struct location:
     int32_t capacity  # of both arrays
     int32_t *co       # ids of the writes in coherence order, without the initial one
     int32_t *reads    # ids of the reads (RMWs too), by id
+    uint8_t touched   # listed in mk_graph.touched
 
 cdef enum thread_status:
     TH_RUNNABLE = 0   # not known to have ended or to be blocked
@@ -97,6 +98,9 @@ cdef struct mk_graph:
     uint16_t *porf    # n x stride: porf[id * stride + t]: how many events of thread t are in the porf-prefix of id, itself included
     po_thread *th
     location *loc
+    int32_t ntouched
+    int32_t *touched  # the locations that have been accessed (and perhaps are no longer): a scene has many that never are
+    uint8_t has_init  # the locations' initial values are there
 
 # ---- what models ask ----
 

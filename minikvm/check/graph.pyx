@@ -55,11 +55,13 @@ cdef mk_graph *graph_new(int32_t nthreads, int32_t nlocs, const uint64_t *init) 
     g.nlocs = nlocs
     g.th = <po_thread *>calloc(max(nthreads, 1), sizeof(po_thread))
     g.loc = <location *>calloc(max(nlocs, 1), sizeof(location))
-    if g.th == NULL or g.loc == NULL:
+    g.touched = <int32_t *>calloc(max(nlocs, 1), sizeof(int32_t))
+    if g.th == NULL or g.loc == NULL or g.touched == NULL:
         graph_free(g)
         no_memory()
     for i in range(nlocs):
         g.loc[i].init = 0 if init == NULL else init[i]
+    g.has_init = init != NULL
     for i in range(nthreads):
         g.th[i].creator = INIT
         g.th[i].created = 1
@@ -81,6 +83,7 @@ cdef void graph_free(mk_graph *g) noexcept nogil:
             free(g.loc[i].reads)
     free(g.th)
     free(g.loc)
+    free(g.touched)
     free(g.ev)
     free(g.order)
     free(g.porf)
@@ -120,6 +123,13 @@ cdef int added(mk_graph *g, int32_t item) except -1 nogil:
     return g.norder - 1
 
 
+cdef inline void touch(mk_graph *g, int32_t l) noexcept nogil:
+    if not g.loc[l].touched:
+        g.loc[l].touched = True
+        g.touched[g.ntouched] = l
+        g.ntouched += 1
+
+
 cdef int32_t graph_append(mk_graph *g, const event *e) except -1 nogil:
     cdef int32_t id = g.n
     cdef po_thread *th = &g.th[e.thread]
@@ -130,6 +140,7 @@ cdef int32_t graph_append(mk_graph *g, const event *e) except -1 nogil:
         th.ev = <int32_t *>grown(th.ev, &th.capacity, th.n + 1, sizeof(int32_t))
     if e.kind & EV_READ:
         l = &g.loc[e.loc]
+        touch(g, e.loc)
         if l.nreads >= l.capacity:
             room_at_location(l, l.nreads + 1)
         l.reads[l.nreads] = id
@@ -202,6 +213,7 @@ cdef int graph_place(mk_graph *g, int32_t id, int32_t rank) except -1 nogil:
     """Put a write at a place of its location's coherence order; those from there on move up."""
     cdef location *l = &g.loc[g.ev[id].loc]
     cdef int32_t i
+    touch(g, g.ev[id].loc)
     if l.nco >= l.capacity:
         room_at_location(l, l.nco + 1)
     for i in range(l.nco, rank, -1):
@@ -239,10 +251,17 @@ cdef void graph_drop_notes(mk_graph *g, int32_t thread, int32_t pos) noexcept no
 
 
 cdef int copy_order(mk_graph *to, const mk_graph *g, const uint8_t *keep, const int32_t *new) except -1 nogil:
-    cdef int32_t i, id
+    cdef int32_t i, id, same = 0
     cdef event *e
-    to.norder = 0
-    for i in range(g.norder):
+    while same < g.norder:  # up to the first addition that is not kept nothing changes
+        id = g.order[same] >> 1
+        if new[id] != id or (keep != NULL and g.ev[id].kind & EV_WRITE and not keep[id] & KEEP_WRITE):
+            break
+        same += 1
+    to.order = <int32_t *>grown(to.order, &to.order_capacity, g.norder, sizeof(int32_t))
+    memcpy(to.order, g.order, same * sizeof(int32_t))
+    to.norder = same
+    for i in range(same, g.norder):
         id = g.order[i] >> 1
         if new[id] == NONE:
             continue
@@ -293,15 +312,21 @@ cdef int copy_threads(mk_graph *to, const mk_graph *g, const uint8_t *keep, cons
 
 
 cdef int copy_locations(mk_graph *to, const mk_graph *g, const uint8_t *keep, const int32_t *new) except -1 nogil:
-    cdef int32_t l, i, id
+    cdef int32_t l, i, k, id
     cdef const location *f
     cdef location *c
-    for l in range(g.nlocs):
+    if not to.has_init:  # those of another graph of the same program
+        for l in range(g.nlocs):
+            to.loc[l].init = g.loc[l].init
+        to.has_init = True
+    for k in range(to.ntouched):
+        to.loc[to.touched[k]].nco = 0
+        to.loc[to.touched[k]].nreads = 0
+    for k in range(g.ntouched):
+        l = g.touched[k]
+        touch(to, l)
         f = &g.loc[l]
         c = &to.loc[l]
-        c.init = f.init
-        c.nco = 0
-        c.nreads = 0
         if c.capacity < max(f.nco, f.nreads):
             room_at_location(c, max(f.nco, f.nreads))
         for i in range(f.nco):
@@ -328,7 +353,12 @@ cdef int graph_copy(mk_graph *to, const mk_graph *g, const uint8_t *keep) except
         if new == NULL:
             no_memory()
     room_for_events(to, g.n)
-    for i in range(g.n):
+    while n < g.n and (keep == NULL or keep[n] & KEEP_EVENT):
+        new[n] = n
+        n += 1
+    memcpy(to.ev, g.ev, n * sizeof(event))
+    memcpy(to.porf, g.porf, <size_t>n * g.stride * sizeof(uint16_t))
+    for i in range(n, g.n):
         if keep != NULL and not keep[i] & KEEP_EVENT:
             new[i] = NONE
             continue

@@ -159,8 +159,8 @@ class _Crew:
             theirs.close()
             self.hands.append(_Hand(number, pid, ours))
 
-    def counts(self) -> tuple[int, int, float]:
-        return (sum(h.counts[0] for h in self.hands), sum(h.counts[1] for h in self.hands), sum(h.counts[2] for h in self.hands))
+    def counts(self) -> tuple[int, int]:
+        return sum(hand.counts[0] for hand in self.hands), sum(hand.counts[1] for hand in self.hands)
 
     def receive(self, seconds: float) -> None:
         """Messages of all workers, for so long at most."""
@@ -253,14 +253,14 @@ def run_jobs(search: Search, interrupts: Interrupts) -> None:
         while True:
             crew.distribute()
             crew.receive(0.05)
-            executions, blocked, share = crew.counts()
+            executions, blocked = crew.counts()
             left, seconds = search.budget.left(before + executions + blocked, time.monotonic() - search.began)
             over = left <= 0 or seconds <= 0 or interrupts.pending
             if over or not (search.parts or any(hand.busy for hand in crew.hands)):
                 break
             if search.checkpoint is not None and time.monotonic() - search.saved >= search.save_every:
                 _save(search, crew)
-            search.tell(len(crew.hands), executions, blocked, share)
+            search.tell(len(crew.hands), executions, blocked)
         search.parts += _merged(search, crew.states("stop"))
         orderly = True
     finally:

@@ -1,5 +1,6 @@
 """A counting table of tuples of 64-bit values: open addressing, so that an execution's outcome is counted without Python."""
-from libc.stdint cimport int32_t, int64_t, uint64_t
+from cpython.bytes cimport PyBytes_FromStringAndSize
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcmp, memcpy
 
@@ -70,3 +71,27 @@ cdef object outcomes_as_counter(const outcome_table *table):
         if row[0]:
             counter[tuple([row[1 + j] for j in range(table.width)])] = row[0]
     return counter
+
+
+cdef bytes outcomes_packed(const outcome_table *table):
+    cdef size_t width = (1 + table.width) * sizeof(uint64_t)
+    cdef bytes packed = PyBytes_FromStringAndSize(NULL, table.n * width)
+    cdef char *to = packed
+    cdef int64_t i
+    for i in range(table.capacity):
+        if table.rows[i * (1 + table.width)]:
+            memcpy(to, table.rows + i * (1 + table.width), width)
+            to += width
+    return packed
+
+
+cdef int outcomes_unpack(outcome_table *table, const uint8_t *rows, size_t size) except -1:
+    cdef size_t width = (1 + table.width) * sizeof(uint64_t)
+    cdef size_t i
+    cdef uint64_t row[65]
+    if size % width or width > sizeof(row):
+        raise ValueError(f"outcomes of other observables: {size} bytes are no rows of {width}")
+    for i in range(size // width):
+        memcpy(row, rows + i * width, width)
+        outcomes_add(table, row + 1, row[0])
+    return 0

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from minikvm.check.execution import Graph
@@ -105,6 +105,47 @@ class Program:
         return fingerprint(threads, sorted(self.init.items()), self.order, self.observed, *options)
 
 
+def _unnamed(thread: Thread) -> Any:
+    """A thread whose registers are numbers: what they are called does not matter."""
+    if not isinstance(thread, list):
+        return thread
+    numbers: dict[str, int] = {}
+
+    def number(name: str | int | None) -> Any:
+        return ("register", numbers.setdefault(name, len(numbers))) if isinstance(name, str) else name
+
+    return [
+        replace(row, reg=number(row.reg), a=number(row.a), b=number(row.b), deps={k: tuple(map(number, names)) for k, names in row.deps.items()})
+        for row in thread
+    ]
+
+
+def groups_of(program: Program, symmetry: bool | Sequence[Sequence[int]]) -> list[int]:
+    """The group of each thread, -1 for one that is like no other. True: threads with the same statements, or the same function.
+
+    Threads that are spawned or joined are in no group. ProgramError for a group that is declared and cannot be one.
+    """
+    threads = program.threads
+    special = {row.a for rows in threads if isinstance(rows, list) for row in rows if row.op in ("SPAWN", "JOIN")}
+    group = list(range(len(threads)))
+    if symmetry is True:
+        alike = [_unnamed(thread) for thread in threads]
+        for t in range(len(threads)):
+            if t not in special:
+                group[t] = next(u for u in range(t + 1) if u not in special and alike[u] == alike[t])
+    else:
+        for members in symmetry or ():
+            for t in members:
+                if t in special or not 0 <= t < len(threads):
+                    raise ProgramError(f"thread {t} is spawned or joined, or is not there: it is in no group of identical threads")
+                if isinstance(threads[t], list) and _unnamed(threads[t]) != _unnamed(threads[members[0]]):
+                    raise ProgramError(f"threads {members[0]} and {t} have other statements: they are not identical")
+                if group[t] != t:
+                    raise ProgramError(f"thread {t} is in two groups of identical threads")
+                group[t] = min(members)
+    return [number if group.count(number) > 1 else -1 for number in group]
+
+
 @dataclass(frozen=True)
 class Race:
     """Two conflicting accesses, one of them plain, that nothing orders; each named by thread, index and operation."""
@@ -151,7 +192,7 @@ def explore(
     on_execution: Callable[[Graph], object] | None = None,
     outcomes: bool = True,
     races: bool = True,
-    symmetry: bool = False,
+    symmetry: bool | Sequence[Sequence[int]] = False,
     jobs: int = 1,
     checkpoint: str | os.PathLike[str] | None = None,
     resume: str | os.PathLike[str] | None = None,
@@ -164,6 +205,10 @@ def explore(
 
     Ends when all are explored (``exhausted``), or after *max_executions* or *seconds*. *on_execution* is called with the Graph of
     each complete or blocked execution, in this process, whatever *jobs* says.
+
+    symmetry: of the executions that differ only by a permutation of threads with the same statements (or the same function), explore one, and
+    count one: every orbit has exactly one among those explored, and *outcomes* are its. Groups of such threads can be declared instead, as
+    ((1, 2), (3, 4)): for functions that do the same. That they do is the caller's promise.
 
     jobs: processes; they are forked, since threads that are functions, and plugins, cannot be sent to a new interpreter: this process must
     have no other threads. The order of executions is another one then, and a few more than *max_executions* may be explored.
@@ -193,7 +238,8 @@ def explore(
         found: Result = exploration.result()
         found.exhausted, found.seconds = search.exhausted, search.seconds
         if isinstance(search, RandomSearch):
-            found.walks, found.estimate, found.estimate_error = search.walks, search.complete.mean, search.complete.error
+            found.walks = search.estimate.walks
+            found.estimate, found.estimate_error = search.estimate.complete.mean, search.estimate.complete.error
         return found
 
     try:

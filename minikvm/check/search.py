@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from minikvm.check.checkpoint import Checkpoint, Part
+from minikvm.check.estimate import Estimate
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -25,6 +26,10 @@ SLICE = 0.03
 """Seconds between two looks at the clock, at signals and at other processes."""
 SAVE_EVERY = 30.0
 TELL_EVERY = 0.5
+GUESS = 0.03
+"""The part of the time that is spent to know how far it is, when somebody wants to know."""
+ALONE = 0.1
+"""Seconds before other processes are begun: most programs need none."""
 ALL = 1 << 62
 
 
@@ -42,7 +47,10 @@ class Budget:
 
 @dataclass(frozen=True)
 class Progress:
-    """For a progress line. rate: executions a second; share: of the tree, 0..1, never falling, a rough guess; jobs: processes at work."""
+    """For a progress line. rate: executions a second, complete and blocked ones; jobs: processes at work.
+
+    share: how much is done, 0..1, never falling, a rough guess (see minikvm.check.estimate): more often too much than too little.
+    """
 
     executions: int
     blocked: int
@@ -150,6 +158,8 @@ class Search:
         self.progress = progress
         self.parts: list[Part] = []
         self.exhausted = False
+        self.estimate = Estimate()  # for the progress only
+        self.share = 0.0
         self.spent = 0.0  # in earlier runs
         self.began = self.saved = self.told = time.monotonic()
         if resume is not None:
@@ -171,7 +181,7 @@ class Search:
         """Explore until exhausted (True) or until the budget is spent (False). Interrupted; whatever threads and callbacks raise."""
         with Interrupts() as interrupts:
             try:
-                alone = self._alone(interrupts, 0.1 if self.jobs > 1 else None)
+                alone = self._alone(interrupts, ALONE if self.jobs > 1 else None)
                 if not alone and self.jobs > 1 and self._budget_left():
                     from minikvm.check.jobs import run_jobs
 
@@ -225,17 +235,19 @@ class Search:
             Checkpoint(self.fingerprint, [*self.parts, *more], found, state, self.seconds).write(self.checkpoint)
         self.saved = time.monotonic()
 
-    def tell(self, jobs: int, executions: int = 0, blocked: int = 0, share: float = 0.0, always: bool = False) -> None:
+    def tell(self, jobs: int, executions: int = 0, blocked: int = 0, always: bool = False) -> None:
         """Call the progress callback when it is time. The numbers are those of other processes."""
         now = time.monotonic()
         if self.progress is None or (now - self.told < TELL_EVERY and not always):
             return
-        self.told = now
         exploration, seconds = self.exploration, self.seconds
         executions += exploration.executions
         blocked += exploration.blocked
-        share = min(1.0, share + exploration.share())
-        self.progress(Progress(executions, blocked, seconds, (executions + blocked) / max(seconds, 1e-9), share, jobs))
+        if not self.exhausted:
+            self.estimate.improve(exploration, GUESS * TELL_EVERY)
+        self.share = 1.0 if self.exhausted else max(self.share, self.estimate.share(executions + blocked))
+        self.told = time.monotonic()
+        self.progress(Progress(executions, blocked, seconds, (executions + blocked) / max(seconds, 1e-9), self.share, jobs))
 
 
 __all__ = ["Budget", "Interrupted", "Interrupts", "NoState", "Progress", "Search", "State"]

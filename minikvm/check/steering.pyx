@@ -12,6 +12,8 @@ from minikvm.check.explorer cimport (
     FR_CHOOSE, FR_READ, FR_REVISIT, FR_WRITE, backtrack, descend, explore_some, frame, mk_explorer, next_answer, pop, step)
 from minikvm.check.graph cimport EF_RMW, EV_WRITE, TH_RUNNABLE, event, graph_truncate, in_prefix, location, mk_graph
 
+from contextlib import contextmanager
+
 from minikvm.check.explorer import ReplayError
 
 
@@ -402,7 +404,9 @@ cdef class Steered:
         return place_of(self.x, self.x.base, True) if end else place_of(self.x, self.x.depth, False)
 
     def share(self):
-        """How much of the tree is done, 0..1: never less than before. What other parts of it do is not counted."""
+        """The measure of what is done, if the answers of each choice shared the tree evenly: never less than before; 1 for a whole tree,
+        in whatever parts it was explored. (They do not share it evenly: it says little about the time that is left.)
+        """
         if self.ended or self.x.steer != NULL or self.x.began < 0:
             return self.covered
         return self.covered + self.place(False) - self.x.began
@@ -441,6 +445,24 @@ cdef class Steered:
         self.covered = 0
 
     # ---- random walks ----
+
+    @contextmanager
+    def aside(self):
+        """Within it the exploration may go elsewhere: its place and its counters are put back, and nobody is told of graphs."""
+        cdef mk_explorer *x = self.x
+        part, share, ended = self.here(), self.share(), self.ended
+        executions, blocked, discarded = x.executions, x.blocked, x.discarded
+        self.muted = x.program.complete
+        x.program.complete = NULL
+        try:
+            yield
+        finally:
+            x.program.complete = self.muted
+            if part is not None:
+                self.start_at(*part)
+            x.executions, x.blocked, x.discarded = executions, blocked, discarded
+            self.covered = share
+            self.ended = ended
 
     def seed(self, uint64_t number, uint64_t stream=0):
         """Begin the random numbers anew."""

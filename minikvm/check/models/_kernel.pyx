@@ -259,11 +259,11 @@ cdef void threads_order(kernel_graph *k, const mk_graph *g) noexcept nogil:
 
 cdef void communication(kernel_graph *k, const mk_graph *g) noexcept nogil:
     """rf, co | fr, and its internal part: to-w = overwrite & int."""
-    cdef int32_t i, l, x, y, w, before
+    cdef int32_t i, j, x, y, w, before
     cdef const location *at
     cdef const event *e
-    for l in range(g.nlocs):
-        at = &g.loc[l]
+    for j in range(g.ntouched):
+        at = &g.loc[g.touched[j]]
         for i in range(at.nco - 2, -1, -1):
             x = writer(k, g, at.co[i])
             y = writer(k, g, at.co[i + 1])

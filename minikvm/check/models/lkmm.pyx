@@ -23,11 +23,11 @@ states no dependencies and has none here: more is allowed, never less.
 """
 from libc.stdint cimport int32_t, uint64_t
 from libc.string cimport memset
-from minikvm.check.graph cimport NONE, mk_graph
+from minikvm.check.graph cimport EV_READ, EV_WRITE, NONE, mk_graph
 from minikvm.check.model cimport MODEL_KERNEL_RACES, mk_model, model_capsule
 from minikvm.check.models._kernel cimport add_inside, kernel_base, kernel_graph
 from minikvm.check.models._places cimport coherent
-from minikvm.check.models._relation cimport acyclic, add_image, add_set, has, keep, next_in, put, relation, row
+from minikvm.check.models._relation cimport __builtin_ctzll, acyclic, add_image, add_set, has, keep, next_in, put, relation, row
 from minikvm.check.models.sc cimport closes_cycle
 from minikvm.check.scratch cimport SCRATCH_MODEL
 from minikvm.core.world cimport MK_ABI
@@ -35,32 +35,29 @@ from minikvm.core.world cimport MK_ABI
 from minikvm.kinds import MemoryModel
 
 
-cdef void cumulative_fences(kernel_graph *k, const relation *into) noexcept nogil:
-    """cumul-fence = [Marked]; ((rfe; [Marked])?; (strong-fence | po-rel) | wmb | po-unlock-lock-po); [Marked]; rmw-sequence"""
-    cdef int32_t x, y, z
-    cdef uint64_t *set
-    for x in range(k.n):
-        if not has(k.marked, x):
-            continue
-        set = row(into, x)
-        add_set(set, row(&k.strong, x), k.words)
-        add_set(set, row(&k.po_rel, x), k.words)
-        add_set(set, row(&k.wmb, x), k.words)
-        add_set(set, row(&k.unlock, x), k.words)
-        y = next_in(row(&k.rfe, x), 0, k.words)
-        while y >= 0:
-            if has(k.marked, y):
-                add_set(set, row(&k.strong, y), k.words)
-                add_set(set, row(&k.po_rel, y), k.words)
-            y = next_in(row(&k.rfe, x), y + 1, k.words)
-        keep(set, k.marked, k.words)
-        y = next_in(set, 0, k.words)
-        while y >= 0:
-            z = k.node[y].next_rmw
-            while z >= 0 and not has(set, z):
-                put(set, z)
-                z = k.node[z].next_rmw
-            y = next_in(set, y + 1, k.words)
+cdef void cumulative_fence(const kernel_graph *k, int32_t x, uint64_t *set) noexcept nogil:
+    """Of one node: cumul-fence = [Marked]; ((rfe; [Marked])?; (strong-fence | po-rel) | wmb | po-unlock-lock-po); [Marked]; rmw-sequence"""
+    cdef int32_t y, z
+    if not has(k.marked, x):
+        return
+    add_set(set, row(&k.strong, x), k.words)
+    add_set(set, row(&k.po_rel, x), k.words)
+    add_set(set, row(&k.wmb, x), k.words)
+    add_set(set, row(&k.unlock, x), k.words)
+    y = next_in(row(&k.rfe, x), 0, k.words)
+    while y >= 0:
+        if has(k.marked, y):
+            add_set(set, row(&k.strong, y), k.words)
+            add_set(set, row(&k.po_rel, y), k.words)
+        y = next_in(row(&k.rfe, x), y + 1, k.words)
+    keep(set, k.marked, k.words)
+    y = next_in(set, 0, k.words)
+    while y >= 0:
+        z = k.node[y].next_rmw
+        while z >= 0 and not has(set, z):
+            put(set, z)
+            z = k.node[z].next_rmw
+        y = next_in(set, y + 1, k.words)
 
 
 cdef bint kernel_derive(kernel_graph *k) noexcept nogil:
@@ -73,7 +70,8 @@ cdef bint kernel_derive(kernel_graph *k) noexcept nogil:
     cdef relation *step = &k.pb      # rows of pb and hb* are in use only later
     cdef relation *tail = &k.hbs
     cdef uint64_t *set
-    cumulative_fences(k, step)
+    for x in range(k.n):
+        cumulative_fence(k, x, row(step, x))
     acyclic(step, &k.cumul, k.order, k.order + k.n)  # it is within po U rf
     for x in range(k.n):
         set = row(tail, x)  # cumul-fence*; [Marked]; rfe?; [Marked]
@@ -110,6 +108,78 @@ cdef bint kernel_derive(kernel_graph *k) noexcept nogil:
     return acyclic(&k.pb, NULL, k.order, k.order + k.n)
 
 
+# ---- one addition: only what it leads to. Plain accesses count as marked ones here. ----
+
+cdef int32_t take_fresh(const uint64_t *set, uint64_t *done, int32_t words) noexcept nogil:
+    """An element of *set* that is not in *done*, which gets it; -1: there is none."""
+    cdef int32_t w, x
+    for w in range(words):
+        if set[w] & ~done[w]:
+            x = (w << 6) + __builtin_ctzll(set[w] & ~done[w])
+            put(done, x)
+            return x
+    return -1
+
+
+cdef void follow(kernel_graph *k, int32_t x, uint64_t *with_fences, uint64_t *done) noexcept nogil:
+    """Row x of prop; and as row x of hb all that x is before in hb or in (prop; strong-fence): in a cycle, hb* after pb is steps of hb.
+
+    *with_fences*: the nodes whose rows of cumul (a single cumul-fence) are there. *done*: room for a set.
+    """
+    cdef uint64_t *set = row(&k.prop, x)
+    cdef uint64_t *before = row(&k.hb, x)
+    cdef int32_t words = k.words, y
+    memset(done, 0, words * sizeof(uint64_t))
+    put(set, x)
+    add_inside(set, row(&k.overwrite, x), &k.node[x], words, False)
+    y = take_fresh(set, done, words)
+    while y >= 0:
+        if not has(with_fences, y):
+            put(with_fences, y)
+            cumulative_fence(k, y, row(&k.cumul, y))
+        add_set(set, row(&k.cumul, y), words)
+        y = take_fresh(set, done, words)
+    add_image(set, done, &k.rfe)
+    add_inside(before, set, &k.node[x], words, True)
+    before[x >> 6] &= ~((<uint64_t>1) << (x & 63))
+    add_set(before, row(&k.fence, x), words)
+    add_set(before, row(&k.to, x), words)
+    add_set(before, row(&k.rfe, x), words)
+    add_image(before, set, &k.strong)
+
+
+cdef bint leads_back(kernel_graph *k, const mk_graph *g, int32_t id, uint64_t *sets) noexcept nogil:
+    """Is there a cycle of hb or pb through a node of this event? *sets*: room for five; the first two are kept from call to call."""
+    cdef int32_t words = k.words, first = k.start[id], x, y
+    cdef uint64_t *followed = sets
+    cdef uint64_t *with_fences = sets + words
+    cdef uint64_t *done = sets + 2 * words
+    cdef uint64_t *reached = sets + 3 * words
+    cdef uint64_t *visited = sets + 4 * words
+    for x in range(first, first + (g.ev[id].kind & EV_READ != 0) + (g.ev[id].kind & EV_WRITE != 0)):
+        memset(reached, 0, 2 * words * sizeof(uint64_t))
+        y = x
+        while y >= 0:
+            if not has(followed, y):
+                put(followed, y)
+                follow(k, y, with_fences, done)
+            add_set(reached, row(&k.hb, y), words)
+            if has(reached, x):
+                return True
+            y = take_fresh(reached, visited, words)
+    return False
+
+
+cdef int closes_kernel_cycle(kernel_graph *k, const mk_graph *g, int32_t e, int32_t r) except -1 nogil:
+    # What e and r add to hb and prop starts or ends at them: nothing but r comes after e in po or rf, and nothing after r. So a new cycle
+    # goes through one of them.
+    cdef uint64_t *sets
+    if k.n < 5:
+        return not kernel_derive(k)
+    sets = k.pb.rows
+    return leads_back(k, g, e, sets) or (r != NONE and leads_back(k, g, r, sets))
+
+
 cdef int consistent(const mk_model *m, const mk_graph *g, int32_t e, int32_t r) except -1 nogil:
     cdef kernel_graph k
     if not coherent(g, e) or (r != NONE and not coherent(g, r)):
@@ -118,7 +188,7 @@ cdef int consistent(const mk_model *m, const mk_graph *g, int32_t e, int32_t r) 
     if not closes_cycle(g, e, r):
         return 1
     kernel_base(&k, g, SCRATCH_MODEL, True)
-    return kernel_derive(&k)
+    return not closes_kernel_cycle(&k, g, e, r)
 
 
 # Not MONOTONE: reading an older write gives less order through rfe.

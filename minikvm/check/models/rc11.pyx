@@ -18,7 +18,7 @@ from libc.stdint cimport int32_t, uint32_t, uint64_t
 from minikvm.check.graph cimport EV_READ, EV_WRITE, NONE, event, in_prefix, location, mk_graph, rank_of
 from minikvm.check.model cimport mk_model, model_capsule
 from minikvm.check.models._hb cimport happens_before, hb_clocks, hb_compute, is_fenced, is_sc_access, is_sc_fence
-from minikvm.check.models._places cimport place
+from minikvm.check.models._places cimport coherent, place
 from minikvm.check.models._relation cimport (
     acyclic, add_image, add_set, next_in, relate, relation, relation_at, row, words_for)
 from minikvm.check.models.sc cimport closes_cycle
@@ -57,11 +57,12 @@ cdef bint fences_consistent(const mk_graph *g, const hb_clocks *h) except -1 nog
     cdef int32_t *first = <int32_t *>memory          # m x nlocs: the smallest place of an access that fence a happens before
     cdef int32_t *last = first + m * nlocs           # m x nlocs: the largest place of one that happens before fence b
     cdef int32_t *order = last + m * nlocs
-    cdef int32_t a, b, i, at
+    cdef int32_t a, b, i, l, at
     cdef const event *e
-    for i in range(m * nlocs):
-        first[i] = 0x7fffffff
-        last[i] = -1
+    for a in range(m):
+        for i in range(g.ntouched):
+            first[a * nlocs + g.touched[i]] = 0x7fffffff
+            last[a * nlocs + g.touched[i]] = -1
     for i in range(g.n):
         e = &g.ev[i]
         if not e.kind & (EV_READ | EV_WRITE):
@@ -77,8 +78,9 @@ cdef bint fences_consistent(const mk_graph *g, const hb_clocks *h) except -1 nog
             if a != b and h.fence[a].place < h.fence_before[<size_t>b * h.stride + h.fence[a].thread]:
                 relate(&psc, a, b)
                 continue
-            for i in range(nlocs):
-                if first[a * nlocs + i] < last[b * nlocs + i]:
+            for i in range(g.ntouched):
+                l = g.touched[i]
+                if first[a * nlocs + l] < last[b * nlocs + l]:
                     relate(&psc, a, b)
                     break
     return acyclic(&psc, NULL, order, order + m)
@@ -216,6 +218,8 @@ cdef int consistent(const mk_model *m, const mk_graph *g, int32_t e, int32_t r) 
     cdef hb_clocks h
     cdef bint computed = False
     cdef int32_t fences, accesses = 0
+    if not coherent(g, e) or (r != NONE and not coherent(g, r)):
+        return 0  # by program order alone: most that are asked about
     if overtaken(g, NULL, e) or (r != NONE and overtaken(g, NULL, r)):
         hb_compute(&h, g)
         computed = True

@@ -26,14 +26,15 @@ cdef bint reached(const mk_graph *g, uint16_t *clock, int32_t *done, int32_t e, 
     *clock* (one frontier a thread, since po is total) grows to all that is before it: with a write, everything that is before it in
     coherence, and everything that has read a write before it. *done*: for each location, the rank up to which that was done; -1.
     """
-    cdef int32_t l, i, k, w
+    cdef int32_t l, i, j, k, w
     cdef int32_t sloc = g.ev[s].loc, srank = g.ev[s].rank
     cdef const location *at
     cdef const event *x
     cdef bint grown = True
     while grown:
         grown = False
-        for l in range(g.nlocs):
+        for j in range(g.ntouched):
+            l = g.touched[j]
             at = &g.loc[l]
             k = at.nco - 1
             while k > done[l]:
@@ -82,8 +83,8 @@ cdef int closes_cycle(const mk_graph *g, int32_t e, int32_t r) except -1 nogil:
         done = <int32_t *>heap
         clock = <uint16_t *>(done + g.nlocs)
     memcpy(clock, g.porf + <size_t>top * g.stride, g.stride * sizeof(uint16_t))
-    for l in range(g.nlocs):
-        done[l] = -1
+    for l in range(g.ntouched):
+        done[g.touched[l]] = -1
     found = reached(g, clock, done, e, s)
     free(heap)
     return found

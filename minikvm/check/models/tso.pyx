@@ -125,8 +125,8 @@ cdef bint reached(const mk_graph *g, frontier *f, coherence *c, int32_t s) noexc
             grown |= follow_thread(g, f, c, i)
         if c[goal.loc].top >= goal.rank:
             return True
-        for i in range(g.nlocs):
-            grown |= follow_location(g, f, c, i)
+        for i in range(g.ntouched):
+            grown |= follow_location(g, f, c, g.touched[i])
     return False
 
 
@@ -142,7 +142,7 @@ cdef inline void predecessors(const mk_graph *g, frontier *f, int32_t id) noexce
 
 cdef int consistent(const mk_model *m, const mk_graph *g, int32_t e, int32_t r) except -1 nogil:
     # As in sc.pyx: a new cycle leaves e (and r) for s, the next write, and comes back by ppo or rfe.
-    cdef int32_t s
+    cdef int32_t s, i
     cdef frontier few_threads[24]
     cdef coherence few_locations[48]
     cdef frontier *f = few_threads
@@ -162,7 +162,8 @@ cdef int consistent(const mk_model *m, const mk_graph *g, int32_t e, int32_t r) 
         f = <frontier *>heap
         c = <coherence *>(f + g.stride)
     memset(f, 0, g.stride * sizeof(frontier))
-    memset(c, 0xff, g.nlocs * sizeof(coherence))  # -1
+    for i in range(g.ntouched):
+        c[g.touched[i]].top = c[g.touched[i]].done = -1
     predecessors(g, f, e)
     if g.ev[e].kind & EV_READ and g.ev[e].rf >= 0 and g.ev[g.ev[e].rf].thread != g.ev[e].thread:
         before(f, &g.ev[g.ev[e].rf])
