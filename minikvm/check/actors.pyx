@@ -1,11 +1,11 @@
 """What each thread of a scene does, from its start to its end. Written once for native and Python plugins alike."""
 from libc.stdint cimport int32_t, uint64_t
-from minikvm.check.explorer cimport AWAIT_NONE
-from minikvm.check.graph cimport EF_AWAIT, EV_READ
+from minikvm.check.explorer cimport OP_LOCK
+from minikvm.check.graph cimport EF_AWAIT, EF_RMW, EV_READ, EV_WRITE
 from minikvm.check.pcpus cimport await_change, leave_pcpu, move_if_wanted, take_interrupt, take_pcpu
-from minikvm.check.scene cimport LC_EVENT, LC_REQUESTS, LC_SLOT, SLOT_TAKEN, access, at, call, choose, kthread, make_call, scene
+from minikvm.check.scene cimport LC_EVENT, LC_REQUESTS, LC_RUN, access, at, call, choose, kthread, make_call, scene
 from minikvm.core.entry cimport shadow_walk, vcpu_block, vcpu_load, vcpu_put
-from minikvm.core.world cimport MK_ACQUIRE, MK_RELAXED, MK_REQ_MASK, MK_REQ_NO_ACTION, mk_loop, mk_vcpu
+from minikvm.core.world cimport MK_ACQUIRE, MK_RELAXED, MK_RELEASE, MK_REQ_MASK, MK_REQ_NO_ACTION, mk_loop, mk_vcpu
 
 
 cdef void begin(kthread *k) noexcept nogil:
@@ -121,6 +121,8 @@ cdef int irq_body(void *arg) except -1 nogil:
     cdef int32_t i
     begin(k)
     for i in range(k.ncalls):
-        access(k, EV_READ, EF_AWAIT, AWAIT_NONE, MK_ACQUIRE, at(k.s, LC_SLOT, k.home), SLOT_TAKEN, 0, b"the pCPU is idle", &seen)
+        # While it runs, nobody is loaded there: its pCPU has a run lock.
+        access(k, EV_READ, EF_RMW | EF_AWAIT, OP_LOCK, MK_ACQUIRE, at(k.s, LC_RUN, k.home), 0, 0, b"the pCPU is idle", &seen)
         take_interrupt(k, k.calls[i])
+        access(k, EV_WRITE, 0, 0, MK_RELEASE, at(k.s, LC_RUN, k.home), 0, 0, b"run unlock", &seen)
     return 0

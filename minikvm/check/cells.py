@@ -5,23 +5,26 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from minikvm.check.checkpoint import CheckpointError
 from minikvm.check.counterexample import Finding, make_schedule
-from minikvm.check.explorer import ReplayError
+from minikvm.check.fingerprint import fingerprint
+from minikvm.check.jobs import WorkerError
 from minikvm.check.kvm import Scene
-from minikvm.check.scope import Scope, scope_of
+from minikvm.check.scope import Scope, ScopeError, scope_of
+from minikvm.check.search import Budget, Progress, Search
+from minikvm.check.walks import RandomSearch
 from minikvm.config.assembly import create, native_of
 from minikvm.config.model import Plugin
-from minikvm.pluginload import PluginError
+from minikvm.pluginload import PluginError, sentence
 from minikvm.properties import PROPERTIES, is_advisory
 
 if TYPE_CHECKING:
     from minikvm.config.model import VMConfig
     from minikvm.plugins import Manager
 
-CHUNK = 1000
-"""Graphs between two looks at the clock: some 30 ms."""
 CANDIDATES = 48
 """Violations of one property that are drawn to find the one with the fewest context switches."""
 SHRINK_SECONDS = 3.0
@@ -30,12 +33,16 @@ UNTORN = "plain accesses are explored as untorn, unrepeated relaxed ones"
 LKMM = "lkmm: without RCU, and only executions without a cycle in program order and reads-from (no load buffering)"
 
 
-@dataclass
-class Budget:
-    """Of one cell. None: none."""
+@dataclass(frozen=True)
+class How:
+    """How cells are searched: processes, checkpoint files, or random walks instead."""
 
-    executions: int | None = None
-    seconds: float | None = None
+    jobs: int = 1
+    checkpoint: Path | None = None
+    resume: Path | None = None
+    save_every: float = 30.0
+    random: int | None = None
+    seed: int = 1
 
 
 @dataclass
@@ -45,6 +52,15 @@ class Best:
     schedule: dict[str, Any] | None = None
     seen: int = 0
     spent: float = 0.0
+
+    def offer(self, schedule: dict[str, Any] | None) -> None:
+        """Keep it if it has fewer context switches, or as many and fewer steps."""
+        if schedule is not None and (self.schedule is None or self._key(schedule) < self._key(self.schedule)):
+            self.schedule = schedule
+
+    @staticmethod
+    def _key(schedule: dict[str, Any]) -> tuple[int, int]:
+        return schedule["switches"], len(schedule["rows"])
 
 
 @dataclass
@@ -60,6 +76,7 @@ class Cell:
     exhausted: bool = False
     seconds: float = 0.0
     robust: bool | None = None
+    estimate: float | None = None
     violations: dict[str, Best] = field(default_factory=dict)
     races: list[list[str]] = field(default_factory=list)
     races_judged: bool = False
@@ -80,10 +97,67 @@ class Cell:
     def as_dict(self) -> dict[str, Any]:
         """As in the verdict's JSON."""
         return {
-            "strategy": self.strategy, "loop": self.loop, "model": self.model, "executions": self.executions, "blocked": self.blocked,
-            "exhausted": self.exhausted, "seconds": round(self.seconds, 3), "robust": self.robust, "estimate": None,
+            "strategy": self.strategy, "loop": self.loop, "model": self.model, "executions": self.executions + self.blocked,
+            "blocked": self.blocked, "exhausted": self.exhausted, "seconds": round(self.seconds, 3), "robust": self.robust,
+            "estimate": self.estimate,
             "properties": {name: self.verdict_of(name) for name in PROPERTIES if name in self.scope.properties},
         }  # fmt: skip
+
+
+class Findings:
+    """What a cell has found, for its search: counterexamples and races, of this process and of others."""
+
+    def __init__(self, checker: Checker, cell: Cell, scene: Scene) -> None:
+        self.checker = checker
+        self.cell = cell
+        self.scene = scene
+        self.others: set[tuple[str, ...]] = set()
+
+    def violated(self, name: str, where: Mapping[str, Any]) -> None:
+        """A property is violated in the scene's current graph."""
+        cell, scene, checker = self.cell, self.scene, self.checker
+        best = cell.violations.setdefault(name, Best())
+        best.seen += 1
+        if best.seen > CANDIDATES or best.spent > SHRINK_SECONDS:
+            return
+        started = time.perf_counter()
+        finding = Finding(name, where["thread"], where["index"], where["vcpu"], where["call"], where["other"])
+        head = checker.head(cell.strategy, cell.model, max(0, scene.executions + scene.blocked - 1))
+        best.offer(make_schedule(checker.scope, scene.graph(), finding, head, scene.path()))
+        best.spent += time.perf_counter() - started
+
+    def races(self) -> list[list[str]]:
+        """All races so far."""
+        return [list(pair) for pair in self.others | {tuple(pair) for pair in named_races(self.scene)}]
+
+    def found(self) -> Any:
+        """As plain data."""
+        return {"violations": {name: [best.seen, best.schedule] for name, best in self.cell.violations.items()}, "races": self.races()}
+
+    def merge(self, found: Any) -> None:
+        """Add what somebody else has found."""
+        for name, (seen, schedule) in found["violations"].items():
+            best = self.cell.violations.setdefault(name, Best())
+            best.seen += seen
+            best.offer(schedule)
+        self.others |= {tuple(pair) for pair in found["races"]}
+
+    def forget(self) -> None:
+        """Begin anew."""
+        self.cell.violations.clear()
+        self.others.clear()
+
+
+def named_races(scene: Scene) -> list[list[str]]:
+    """The data races as pairs of texts, those of different vCPUs' words together: ["plain read of vcpu->cpu at kick.pxd:103", ...]."""
+
+    def text(side: tuple[str, str, str, str]) -> str:
+        order, kind, location, place = side
+        name = location.rstrip("0123456789")
+        word = f"vcpu->{name}" if name in ("requests", "mode", "cpu", "wait", "strategy") else name
+        return f"{order + ' ' if order == 'plain' else ''}{kind} of {word} at {place}"
+
+    return [list(pair) for pair in sorted({(text(a), text(b)) for a, b in scene.data_races()})]
 
 
 class Checker:
@@ -96,7 +170,7 @@ class Checker:
     def __init__(
         self, config: VMConfig, manager: Manager, file: str, text: str, *, strategies: Iterable[str] | None = None,
         loop: str | None = None, models: Iterable[str] | None = None, properties: Iterable[str] | None = None, budget: Budget | None = None,
-        version: str = "", progress: Callable[[int, int, Cell, float], None] | None = None,
+        how: How | None = None, version: str = "", progress: Callable[[int, int, Cell, Progress], None] | None = None,
     ) -> None:
         self.config = config
         self.manager = manager
@@ -109,6 +183,7 @@ class Checker:
         self.loop = Plugin(name=loop) if loop else config.loop
         self.models = list(models) if models else list(self.scope.models)
         self.budget = budget or Budget()
+        self.how = how or How()
         self.version = version
         self.progress = progress
         self.cells: list[Cell] = []
@@ -138,53 +213,54 @@ class Checker:
         """Explore one cell to its end, or to the end of its budget."""
         cell = Cell(strategy.name, self.loop.name, model, self.scope)
         self.cells.append(cell)
-        scene: Scene
+        scene = self.scene(strategy, model, lambda name, where: found.violated(name, where))  # noqa: PLW0108
+        found = Findings(self, cell, scene)
 
-        def violated(name: str, where: Mapping[str, Any]) -> None:
-            best = cell.violations.setdefault(name, Best())
-            best.seen += 1
-            if best.seen > CANDIDATES or best.spent > SHRINK_SECONDS:
-                return
-            started = time.perf_counter()
-            finding = Finding(name, where["thread"], where["index"], where["vcpu"], where["call"], where["other"])
-            head = self.head(strategy.name, model, max(0, scene.executions + scene.blocked - 1))
-            schedule = make_schedule(self.scope, scene.graph(), finding, head, scene.path())
-            key = (schedule["switches"], len(schedule["rows"]))
-            if best.schedule is None or key < (best.schedule["switches"], len(best.schedule["rows"])):
-                best.schedule = schedule
-            best.spent += time.perf_counter() - started
+        def tell(progress: Progress) -> None:
+            cell.executions, cell.blocked, cell.seconds = progress.executions, progress.blocked, progress.seconds
+            if self.progress is not None:
+                self.progress(number, len(self.strategies) * len(self.models), cell, progress)
 
-        scene = self.scene(strategy, model, violated)
-        started = time.perf_counter()
-        more = True
+        search: Search | RandomSearch
+        if self.how.random is not None:
+            search = RandomSearch(scene, self.how.random, self.how.seed, budget=self.budget, progress=tell)
+        else:
+            search = Search(
+                scene, budget=self.budget, fingerprint=self.fingerprint(strategy, model), resume=self.resumed(cell),
+                checkpoint=self.file_of(self.how.checkpoint, cell), save_every=self.how.save_every, jobs=self.how.jobs,
+                state=found, progress=tell,
+            )  # fmt: skip
         try:
-            while more and not self._spent(scene, time.perf_counter() - started):
-                more = scene.explore(self._chunk(scene))
-                self._count(cell, scene, time.perf_counter() - started)
-                if self.progress is not None:
-                    self.progress(number, len(self.strategies) * len(self.models), cell, cell.seconds)
-            cell.exhausted = not more
-        except ReplayError as error:
-            raise PluginError(f"strategy {strategy.name}, loop {self.loop.name}: {error}", strategy.name) from error
+            search.run()
+            cell.exhausted = search.exhausted
+        except (ScopeError, CheckpointError, WorkerError, PluginError):
+            raise
+        except Exception as error:  # what a plugin raised, or did
+            raise PluginError(f"strategy {strategy.name}, loop {self.loop.name}: {sentence(error)}", strategy.name) from error
         finally:
-            self._count(cell, scene, time.perf_counter() - started)
+            cell.executions, cell.blocked, cell.seconds = scene.executions, scene.blocked, search.seconds
+            cell.races = sorted(found.races())
+            cell.races_judged = "P10" in self.scope.properties
+            if isinstance(search, RandomSearch):
+                cell.estimate = search.complete.mean + search.blocked.mean
             scene.close()
         return cell
 
-    def _chunk(self, scene: Scene) -> int:
-        if self.budget.executions is None:
-            return CHUNK
-        return max(1, min(CHUNK, self.budget.executions - scene.executions - scene.blocked))
+    def fingerprint(self, strategy: Plugin, model: str) -> str:
+        """Of what a cell explores: a checkpoint of anything else is refused."""
+        what = (strategy.name, strategy.options, self.loop.name, model)
+        return fingerprint(self.version, self.config.model_dump_json(), self.scope.properties, *what)
 
-    def _spent(self, scene: Scene, seconds: float) -> bool:
-        budget = self.budget
-        return (budget.executions is not None and scene.executions + scene.blocked >= budget.executions) or (
-            budget.seconds is not None and seconds >= budget.seconds
-        )
+    def file_of(self, base: Path | None, cell: Cell) -> Path | None:
+        """Each cell has a checkpoint of its own: NAME-strategy-model.json for NAME.json; NAME.json itself where there is one cell."""
+        if base is None or len(self.strategies) * len(self.models) == 1:
+            return base
+        return base.with_stem(f"{base.stem}-{cell.strategy}-{cell.model}")
 
-    @staticmethod
-    def _count(cell: Cell, scene: Scene, seconds: float) -> None:
-        cell.executions, cell.blocked, cell.seconds = scene.executions, scene.blocked, seconds
+    def resumed(self, cell: Cell) -> Path | None:
+        """The checkpoint to go on from; a cell that had not begun has none."""
+        path = self.file_of(self.how.resume, cell)
+        return path if path is not None and (path.exists() or path == self.how.resume) else None
 
     # ---- all of them ----
 

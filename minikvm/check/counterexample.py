@@ -170,6 +170,14 @@ class Drawer:
         value = self.graph.event(last).wval if isinstance(last, tuple) else 0
         return self.words.bits(value or 0)
 
+    def _owed(self, vcpu: int) -> str:
+        """What is owed to a vCPU in the guest: a request that is pending, a sticky one whose bit is gone, or what is no request."""
+        bits = self._pending(vcpu)
+        if bits != "0":
+            return f"{bits} is pending for it"
+        sticky = [call.name for call in self.scope.calls if vcpu in call.targets and self.scope.registry[call.name].sticky]
+        return f"{sticky[0]} was made to it and holds for ever" if sticky else "an event was published for it"
+
     def _sent_elsewhere(self, vcpu: int) -> str:
         """Where an IPI went that was meant for a vCPU in the guest."""
         for events in self.graph.threads:
@@ -188,9 +196,8 @@ class Drawer:
         vcpu = f"vCPU {f.vcpu}"
         name = scope.calls[f.call].name if f.call >= 0 else ""
         if f.property == "P1":
-            bits = self._pending(f.vcpu)
-            what = f"{bits} is pending for it" if bits != "0" else "an event was published for it"
-            return f"{vcpu} rests in the guest although {what}: {self._step(f.other)} missed it{self._sent_elsewhere(f.vcpu)}."
+            missed, sent = self._step(f.other), self._sent_elsewhere(f.vcpu)
+            return f"{vcpu} rests in the guest although {self._owed(f.vcpu)}: {missed} missed it{sent}."
         if f.property == "P2":
             return (f"The call for {name} waits, and yet returned ({self._call_step(f.call)}) without having seen {vcpu} leave the guest, "
                     f"which it had entered without seeing the request ({self._step(f.other)}).")

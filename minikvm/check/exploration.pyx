@@ -1,8 +1,7 @@
 """An exploration of a program of rows and functions: compiles the rows, runs the explorer, counts outcomes."""
-from cpython.exc cimport PyErr_CheckSignals
-from libc.stdint cimport int32_t, int64_t, uint64_t
+from libc.stdint cimport int32_t, uint64_t
 from libc.stdlib cimport calloc, free
-from minikvm.check.explorer cimport OP_LOCK, explore_some, explorer_free, explorer_new, mk_explorer, mk_program
+from minikvm.check.explorer cimport OP_LOCK, explorer_free, explorer_new, mk_explorer, mk_program
 from minikvm.check.graph cimport (
     EF_AWAIT, EF_CREATE, EF_MUST, EF_NORETURN, EF_RMW, EV_CHOOSE, EV_FENCE, EV_READ, EV_SYNC, EV_WRITE, INIT, co_last, event, mk_graph)
 from minikvm.check.model cimport model_from
@@ -10,10 +9,9 @@ from minikvm.check.outcomes cimport outcome_table, outcomes_add, outcomes_as_cou
 from minikvm.check.races cimport RaceLog
 from minikvm.check.rows cimport (
     NOTE_ASSERT, ROW_ASSERT, ROW_CALC, ROW_EVENT, ROW_GOTO, ROW_IF, ROW_JOIN, ROW_REGISTERS, ROW_SET, row, row_thread, run_rows)
+from minikvm.check.steering cimport Steered
 from minikvm.check.threads cimport Operations
 from minikvm.check.view cimport graph_view
-
-import time
 
 from minikvm.check.modelload import model_object
 from minikvm.check.parser import AWAITS, FENCES, ORDERS, RMW_OPS, ProgramError
@@ -22,7 +20,10 @@ from minikvm.check.pymodel import capsule_of
 from minikvm.check.rows import CONDITIONS
 
 SIMPLE = {"SET": ROW_SET, "CALC": ROW_CALC, "IF": ROW_IF, "GOTO": ROW_GOTO, "ASSERT": ROW_ASSERT, "JOIN": ROW_JOIN}
-MAX_OBSERVED = 64
+
+
+cdef enum:
+    MAX_OBSERVED = 64
 
 
 cdef int run_thread(mk_program *p, mk_explorer *x, int32_t t) except -1 nogil:
@@ -44,13 +45,13 @@ cdef int count_outcome(mk_program *p, mk_explorer *x, bint blocked) except -1 no
 
 cdef struct observer:
     int32_t n
-    int32_t thread[64]  # -1: a location
-    int32_t place[64]
+    int32_t thread[MAX_OBSERVED]  # -1: a location
+    int32_t place[MAX_OBSERVED]
     outcome_table table
 
 
 cdef int outcome_of(observer *o, mk_program *p, mk_explorer *x, bint blocked) except -1 nogil:
-    cdef uint64_t values[64]
+    cdef uint64_t values[MAX_OBSERVED]
     cdef int32_t i, t, w
     cdef row_thread *th
     cdef mk_graph *g = x.g
@@ -71,10 +72,9 @@ cdef int outcome_of(observer *o, mk_program *p, mk_explorer *x, bint blocked) ex
     return outcomes_add(&o.table, values, 1)
 
 
-cdef class Exploration:
+cdef class Exploration(Steered):
     """One exploration. *model* is a name or a MemoryModel."""
 
-    cdef mk_explorer *x
     cdef mk_program program
     cdef observer watched
     cdef row_thread **threads
@@ -83,10 +83,10 @@ cdef class Exploration:
     cdef tuple names, loc_names
     cdef dict errors, functions
     cdef bint count_outcomes, has_asserts
+    cdef set merged_races  # of other processes
     cdef RaceLog races  # None: not looked for, or there is no plain access
 
     def __cinit__(self):
-        self.x = NULL
         self.threads = NULL
 
     def __init__(self, program, model, *, on_execution=None, outcomes=True, races=True, symmetry=False):
@@ -97,6 +97,7 @@ cdef class Exploration:
         self.capsule = capsule_of(self.model, program.locations())
         self.on_execution = on_execution
         self.errors = {}
+        self.merged_races = set()
         self.functions = {}
         self.loc_names = tuple(program.locations())
         self.nthreads = len(program.threads)
@@ -126,6 +127,7 @@ cdef class Exploration:
                 self.compile(i, program.threads[i], registers)
         if races and program.has_plain():
             self.races = RaceLog()
+        self.python = bool(self.functions)  # greenlets are switched with the GIL held
         self.observe(program, registers, outcomes)
 
     def __dealloc__(self):
@@ -149,10 +151,16 @@ cdef class Exploration:
             self.watched.thread[i] = thread
             self.watched.place[i] = self.loc_names.index(name) if thread < 0 else registers[thread][name]
         self.count_outcomes = outcomes
+        self.choose_complete()
+        return 0
+
+    cdef int choose_complete(self) except -1:
         if self.on_execution is not None or self.has_asserts or self.races is not None:
             self.program.complete = complete
-        elif outcomes:
+        elif self.count_outcomes:
             self.program.complete = count_outcome
+        else:
+            self.program.complete = NULL
         return 0
 
     cdef int completed(self, bint blocked) except -1:
@@ -172,9 +180,15 @@ cdef class Exploration:
         return 0
 
     def races_found(self):
-        pairs = self.races.pairs if self.races is not None else ()
-        return [Race(*(f"thread {a.thread}, statement {a.index}: {a.order} {a.kind}" for a in pair), self.loc_names[pair[0].loc])
-                for pair in pairs]
+        return [Race(*found) for found in sorted(self.named_races())]
+
+    cdef set named_races(self):
+        """The races as (the plain access, the other one, location)."""
+        cdef set found = set(self.merged_races)
+        for pair in self.races.pairs if self.races is not None else ():
+            sides = [f"thread {a.thread}, statement {a.index}: {a.order} {a.kind}" for a in pair]
+            found.add((sides[0], sides[1], self.loc_names[pair[0].loc]))
+        return found
 
     cdef int compile(self, int32_t t, list rows, dict registers) except -1:
         """The rows of a thread in C."""
@@ -310,34 +324,62 @@ cdef class Exploration:
         return 0
 
     def close(self):
-        """Let the threads that are functions go. Run no more after this."""
+        """Let the threads that are functions go. Explore no more after this."""
         for operations in self.functions.values():
             (<Operations>operations).coroutine.close()
 
-    def run(self, max_executions=None, seconds=None):
-        """Explore until exhausted, or until a limit. Returns the Result; may be called again to go on."""
-        cdef int more = 1
-        cdef int64_t chunk
-        cdef double deadline = time.monotonic() + seconds if seconds is not None else 0
-        started = time.perf_counter()
-        while more:
-            chunk = 4096
-            if max_executions is not None:
-                chunk = min(chunk, max_executions - self.x.executions - self.x.blocked)
-                if chunk <= 0:
-                    break
-            if self.functions:
-                more = explore_some(self.x, chunk)  # greenlets are switched with the GIL held
-            else:
-                with nogil:
-                    more = explore_some(self.x, chunk)
-            PyErr_CheckSignals()
-            if seconds is not None and time.monotonic() >= deadline:
-                break
-        if not more:
-            self.close()
+    @property
+    def model_name(self):
+        """The memory model's."""
+        return self.model.name
+
+    @property
+    def watched(self):
+        """What is called with each graph, or None."""
+        return self.on_execution
+
+    # ---- what was found ----
+
+    def found(self):
+        """Everything that was found so far, as plain data that merge() takes."""
+        outcomes = [[*values, n] for values, n in sorted(outcomes_as_counter(&self.watched.table).items())]
+        return {**Steered.found(self), "errors": dict(self.errors), "outcomes": outcomes,
+                "races": [list(found) for found in sorted(self.named_races())]}
+
+    def merge(self, found):
+        """Add what another exploration of the same program found. ValueError for another program's."""
+        cdef uint64_t values[MAX_OBSERVED]
+        cdef int i
+        for outcome in found["outcomes"]:
+            if len(outcome) != self.watched.n + 1:
+                raise ValueError(f"an outcome of {len(outcome) - 1} values; there are {self.watched.n}")
+            for i in range(self.watched.n):
+                values[i] = outcome[i]
+            outcomes_add(&self.watched.table, values, outcome[self.watched.n])
+        self.merged_races.update(map(tuple, found["races"]))
+        for key, n in found["errors"].items():
+            self.errors[key] = self.errors.get(key, 0) + n
+        Steered.merge(self, found)
+
+    def forget(self):
+        """Begin to count anew."""
+        Steered.forget(self)
+        self.errors.clear()
+        self.merged_races.clear()
+        if self.races is not None:
+            self.races = RaceLog()
+        outcomes_free(&self.watched.table)
+        self.watched.table.n = self.watched.table.capacity = 0
+
+    def watch(self, on_execution):
+        """Call this with the Graph of each complete or blocked execution."""
+        self.on_execution = on_execution
+        self.choose_complete()
+
+    def result(self):
+        """What was found as a Result."""
         return Result(
             program=self.source.name, model=self.model.name, executions=self.x.executions, blocked=self.x.blocked,
-            discarded=self.x.discarded, exhausted=not more, seconds=time.perf_counter() - started, names=self.names,
+            discarded=self.x.discarded, exhausted=bool(self.ended), names=self.names,
             outcomes=outcomes_as_counter(&self.watched.table), errors=dict(self.errors), races=self.races_found(),
         )

@@ -58,9 +58,14 @@ ctypedef struct mk_explorer:
     int32_t base      # frames below this one are fixed
     step *guide       # answers to give first
     int32_t nguide
-    int32_t cut       # > 0: do not go deeper; note the paths in `found` instead
+    bint strict       # answers of the guide that cannot be given are an error
+    bint after        # what comes after the guide's last answer is wanted, not that answer
+    # Set: called with each new frame on top. 1: another answer than the first is wanted; the event's thread stops, and divert() gives it.
+    int (*steer)(mk_explorer *x) except -1 nogil
+    int (*divert)(mk_explorer *x) except -1 nogil  # 0: there is nothing to explore here
     bint diverted
-    bint random
+    double began      # place in the tree (steering.pyx) at which the guide ended; -1: not yet
+    void *steering    # of whoever set steer
     uint8_t *keep
     int32_t keep_capacity
     mk_graph **pool
@@ -72,13 +77,18 @@ ctypedef struct mk_explorer:
     uint64_t added
     void *owner       # the Python object
     void *priv        # of whoever set program.complete
-    int (*cut_here)(mk_explorer *x) except -1 nogil
 
 cdef mk_explorer *explorer_new(const mk_model *model, mk_program *program, int32_t nthreads, int32_t nlocs,
                                const uint64_t *init) except NULL
 cdef void explorer_free(mk_explorer *x) noexcept
 # Go on for at most n graphs (complete, blocked or abandoned). 1: there is more, 0: exhausted.
 cdef int explore_some(mk_explorer *x, int64_t n) except -1 nogil
+
+# ---- for whoever steers an exploration (steering.pyx) ----
+cdef int descend(mk_explorer *x) except -1 nogil      # to the end of the current graph; 0: divert() found nothing
+cdef int next_answer(mk_explorer *x) except -1 nogil  # of the top frame (or one above it); 0: it has no more
+cdef int backtrack(mk_explorer *x) except -1 nogil    # to the next graph; 0: there is none
+cdef int pop(mk_explorer *x) except -1 nogil
 
 # ---- for programs, while they run a thread ----
 cdef bint live_valid(mk_explorer *x, int32_t t) noexcept nogil  # else: begin anew; the live state is reset

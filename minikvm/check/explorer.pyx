@@ -7,9 +7,10 @@ in coherence are not explored (such a graph is not maximal). Unsound for models 
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 from libc.stdlib cimport calloc, free, realloc
 from minikvm.check.graph cimport (
-    EF_AWAIT, EF_BLOCKED, EF_CREATE, EF_PENDING, EF_RMW, EV_CHOOSE, EV_READ, EV_SYNC, EV_WRITE, INIT, KEEP_EVENT, KEEP_WRITE, NONE, TH_BLOCKED,
-    TH_ENDED, TH_JOINING, TH_RUNNABLE, co_last, event, graph_append, graph_copy, graph_drop_notes, graph_free, graph_new, graph_note,
-    graph_place, graph_set_rf, graph_truncate, graph_unplace, graph_write_half, in_prefix, location, mk_graph, note, po_thread, rank_of)
+    EF_AWAIT, EF_BLOCKED, EF_CREATE, EF_PENDING, EF_RMW, EV_CHOOSE, EV_READ, EV_SYNC, EV_WRITE, INIT, KEEP_EVENT, KEEP_WRITE, NONE,
+    TH_BLOCKED, TH_ENDED, TH_JOINING, TH_RUNNABLE, co_last, event, graph_append, graph_copy, graph_drop_notes, graph_free, graph_new,
+    graph_note, graph_place, graph_set_rf, graph_truncate, graph_unplace, graph_write_half, in_prefix, location, mk_graph, note,
+    po_thread, rank_of)
 from minikvm.check.model cimport MODEL_MONOTONE, mk_model
 from minikvm.core.world cimport MK_ADD, MK_AND, MK_OR, MK_XCHG
 
@@ -94,12 +95,9 @@ cdef int give_graph(mk_explorer *x, mk_graph *g) except -1 nogil:
 # ---- the stack ----
 
 cdef int push(mk_explorer *x, int kind, int32_t id, int32_t pos, int32_t r) except -1 nogil:
-    """A choice whose answer *pos* is in force. With a guide, x.diverted asks for another answer: next_answer() will give it."""
+    """A choice whose answer *pos* is in force; x.diverted asks for another one, which next_answer() will give."""
     cdef frame *f
     cdef void *bigger
-    if x.cut > 0 and x.depth >= x.cut and x.cut_here(x):
-        x.diverted = True
-        return 0
     if x.depth >= x.capacity:
         bigger = realloc(x.stack, (2 * x.capacity + 32) * sizeof(frame))
         if bigger == NULL:
@@ -115,13 +113,9 @@ cdef int push(mk_explorer *x, int kind, int32_t id, int32_t pos, int32_t r) exce
     f.pos = pos
     f.phase = 0
     f.owns = kind == FR_REVISIT
-    if x.depth < x.nguide and (x.guide[x.depth].pos != pos or x.guide[x.depth].phase):
-        f.phase = x.guide[x.depth].phase
-        f.pos = x.guide[x.depth].pos + (-1 if kind == FR_CHOOSE else 1)
-        x.diverted = True
-    elif x.random:
-        x.diverted = True
     x.depth += 1
+    if x.steer != NULL and x.steer(x):
+        x.diverted = True
     return 0
 
 
@@ -341,6 +335,8 @@ cdef int next_revisit(mk_explorer *x, int32_t at) except -1 nogil:
         r = l.reads[f.pos]
         if r != w and not in_prefix(g, r, w) and revisit(x, g, r, w):
             return 1
+        if at < x.base:
+            return 0  # this answer was to be given, and no other
     return 0
 
 
@@ -530,6 +526,29 @@ cdef int x_note(mk_explorer *x, int32_t t, int32_t kind, uint64_t subject, uint6
 
 # ---- the exploration ----
 
+cdef int too_short(mk_explorer *x) except -1 nogil:
+    with gil:
+        raise ReplayError(f"a path of {x.nguide} choices was to be followed: after {x.depth} of them the execution is complete")
+
+
+cdef int32_t instead_of(const mk_graph *g, int32_t t, int32_t nthreads) noexcept nogil:
+    """Who runs when it is the turn of a thread that waits for another's end: that one, until it is known to have ended. -1: nobody can.
+
+    A thread that only has to find out that it has ended must not give its turn to a third one: the order would not be the graph's alone.
+    """
+    cdef int32_t u, i
+    for i in range(nthreads):
+        u = g.th[t].joins
+        if g.th[u].status == TH_ENDED:
+            return t
+        if g.th[u].status == TH_RUNNABLE:
+            return u if g.th[u].created else -1
+        if g.th[u].status == TH_BLOCKED:
+            return -1
+        t = u
+    return -1
+
+
 cdef int32_t next_thread(mk_explorer *x) noexcept nogil:
     """The fixed scheduler, a function of the graph: an RMW's write first, else the lowest thread that can go on. -1: none can."""
     cdef mk_graph *g = x.g
@@ -541,8 +560,10 @@ cdef int32_t next_thread(mk_explorer *x) noexcept nogil:
             return t
         if found >= 0 or not th.created:
             continue
-        if th.status == TH_RUNNABLE or (th.status == TH_JOINING and g.th[th.joins].status == TH_ENDED):
+        if th.status == TH_RUNNABLE:
             found = t
+        elif th.status == TH_JOINING:
+            found = instead_of(g, t, x.nthreads)
     return found
 
 
@@ -572,22 +593,32 @@ cdef int finish(mk_explorer *x) except -1 nogil:
     return 0
 
 
-cdef int explore_some(mk_explorer *x, int64_t n) except -1 nogil:
+cdef int descend(mk_explorer *x) except -1 nogil:
     cdef int32_t t
     cdef int result
     while True:
         t = next_thread(x)
-        if t >= 0:
-            result = x.program.run(x.program, x, t)
-            if result == XR_ENDED:
-                x.g.th[t].status = TH_ENDED
-                continue
-            if result == XR_BLOCKED:
-                if x.g.th[t].status == TH_RUNNABLE:
-                    x.g.th[t].status = TH_BLOCKED
-                continue
-        else:
+        if t < 0:
+            if x.steer != NULL and x.strict and x.depth < x.nguide:
+                too_short(x)
             finish(x)
+            return 1
+        result = x.program.run(x.program, x, t)
+        if result == XR_ENDED:
+            x.g.th[t].status = TH_ENDED
+        elif result == XR_BLOCKED:
+            if x.g.th[t].status == TH_RUNNABLE:
+                x.g.th[t].status = TH_BLOCKED
+        elif not x.diverted:
+            return 1
+        elif not x.divert(x):
+            return 0
+
+
+cdef int explore_some(mk_explorer *x, int64_t n) except -1 nogil:
+    while True:
+        if not descend(x):
+            return 0
         n -= 1
         if not backtrack(x):
             return 0

@@ -1,17 +1,18 @@
 """The exploration of a scene: a strategy, a run loop and injectors, as they run live, under a memory model."""
 cimport cython
-from cpython.exc cimport PyErr_CheckSignals
-from libc.stdint cimport int32_t, int64_t, uint64_t
+from libc.stdint cimport int32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from minikvm.check.actors cimport irq_body, task_body, vcpu_body
 from minikvm.check.coroutines cimport Coroutine, run_coroutine
-from minikvm.check.explorer cimport explore_some, explorer_free, explorer_new, mk_explorer, mk_program, step
+from minikvm.check.explorer cimport explorer_free, explorer_new, mk_explorer, mk_program
 from minikvm.check.judge cimport MAX_FINDINGS, finding, judge
 from minikvm.check.model cimport model_from
 from minikvm.check.pcpus cimport checked_machine
 from minikvm.check.scene cimport (
     ACTOR_IRQ, ACTOR_TASK, ACTOR_VCPU, LC_ACKS, LC_CLASSES, LC_CPU, LC_EVENT, LC_OTHER, LC_PAGE, LC_PAYLOAD, LC_RUN, LC_SLOT, LC_TOKEN,
     MAX_OTHER, SLOT_TAKEN, call, checked_observer, checked_world, kthread, scene)
+from minikvm.check.races cimport RaceLog, find_races, race
+from minikvm.check.steering cimport Steered
 from minikvm.check.view cimport graph_view
 from minikvm.core.native cimport injector_from, loop_from, strategy_from
 from minikvm.core.vcpu cimport VcpuTable
@@ -31,10 +32,14 @@ cdef int run_actor(mk_program *p, mk_explorer *x, int32_t t) except -1 nogil:
 cdef int completed(mk_program *p, mk_explorer *x, bint blocked) except -1 nogil:
     cdef finding out[MAX_FINDINGS]
     cdef scene *s = <scene *>x.priv
+    cdef race one
     cdef int n
     if s.watched:
         with gil:
             (<Scene>x.owner).on_graph((<Scene>x.owner).graph())
+    if s.races and find_races(x.model, x.g, &one, 1):
+        with gil:
+            (<Scene>x.owner).races.look(x.model, x.g)
     if s.judged == 0:
         return 0
     n = judge(s, x.model, x.g, s.judged, out)
@@ -46,14 +51,13 @@ cdef int completed(mk_program *p, mk_explorer *x, bint blocked) except -1 nogil:
 
 @cython.final
 @cython.no_gc_clear
-cdef class Scene:
+cdef class Scene(Steered):
     """One exploration of one scope under one model.
 
     *strategy*, *loop* and *injectors* are capsules. *python*: one of them is written in Python. *on_violation(property, finding)* is called
     for each finding, and may ask for path() and graph().
     """
 
-    cdef mk_explorer *x
     cdef mk_program program
     cdef scene s
     cdef list coroutines
@@ -62,10 +66,11 @@ cdef class Scene:
     cdef object on_graph
     cdef public object objects  # what has to live as long
     cdef uint64_t *masks
+    cdef RaceLog races
 
     def __cinit__(self):
-        self.x = NULL
         self.coroutines = []
+        self.races = RaceLog()
 
     def __init__(self, scope, model, strategy, loop, injectors=(), python=True, on_violation=None):
         cdef mk_vm *vm
@@ -138,6 +143,7 @@ cdef class Scene:
             if prop not in ("P9", "P10"):
                 s.judged |= 1 << <int>int(prop[1:])
         s.payload = "P6" in scope.properties
+        s.races = "P10" in scope.properties
         return 0
 
     cdef int place_locations(self) except -1:
@@ -232,10 +238,6 @@ cdef class Scene:
                     "other": (self.x.g.ev[out[i].other].thread, self.x.g.ev[out[i].other].index) if out[i].other >= 0 else None})
         return 0
 
-    def path(self):
-        """The choices that lead to the current graph."""
-        return [(self.x.stack[i].pos, self.x.stack[i].phase) for i in range(self.x.depth)]
-
     def graph(self):
         """The current graph."""
         return graph_view(self.x.g, self.location_names())
@@ -246,40 +248,21 @@ cdef class Scene:
             names += [f"{name}{i}" for i in range(self.s.count[k])]
         return tuple(names)
 
-    @property
-    def executions(self):
-        return self.x.executions
+    def data_races(self):
+        """The data races that were met, of each its two sides: (plain or marked, read, write or rmw, location, file:line)."""
+        names = self.location_names()
+        return sorted({tuple([(a.order, a.kind, names[a.loc], f"{a.file}:{a.line}" if a.file else a.name) for a in pair])
+                       for pair in self.races.pairs})
 
     @property
-    def blocked(self):
-        return self.x.blocked
-
-    @property
-    def discarded(self):
-        return self.x.discarded
-
-    def explore(self, int64_t n):
-        """Go on for so many graphs. False when the exploration is exhausted."""
-        cdef int more = explore_some(self.x, n)
-        PyErr_CheckSignals()
-        return bool(more)
+    def watched(self):
+        """What is called with each graph, or None."""
+        return self.on_graph
 
     def watch(self, on_graph):
         """Call *on_graph* with each graph that is completed or blocked."""
         self.on_graph = on_graph
         self.s.watched = on_graph is not None
-
-    def follow(self, path):
-        """Take these choices first; the next graph is the one that they lead to, if the plugins are the same."""
-        cdef int32_t i
-        free(self.x.guide)
-        self.x.guide = <step *>calloc(max(len(path), 1), sizeof(step))
-        if self.x.guide == NULL:
-            raise MemoryError
-        for i, (pos, phase) in enumerate(path):
-            self.x.guide[i].pos = pos
-            self.x.guide[i].phase = phase
-        self.x.nguide = len(path)
 
     def close(self):
         """Let the threads go. Explore no more after this."""

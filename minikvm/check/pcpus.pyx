@@ -12,10 +12,12 @@ from minikvm.core.world cimport (
     MK_ABI, MK_ACQ_REL, MK_ACQUIRE, MK_AND, MK_CMPXCHG, MK_FULL, MK_IPI_LOST, MK_OR, MK_PT_IPI_SEND, MK_RELAXED, MK_RELEASE,
     MK_REQ_MASK, MK_SMP_MB, MK_XCHG, mk_atomic64, mk_ctx, mk_machine, mk_point, mk_vcpu)
 
+from minikvm.check.scope import ScopeError
+
 
 cdef int too_many_sends() except -1 nogil:
     with gil:
-        raise RuntimeError("the scope is too large: more IPI sends in one execution than the 57 that a slot can tell apart")
+        raise ScopeError("the scope is too large: more IPI sends in one execution than the 57 that a slot can tell apart")
 
 
 cdef int slot_rmw(kthread *k, int32_t pcpu, int op, int order, uint64_t operand, uint64_t expected, const char *name,
@@ -169,22 +171,34 @@ cdef int m_call_many(mk_ctx *c, const uint64_t *mask, int wait) except -1 nogil:
     return 0
 
 
+cdef bint step_aside(kthread *k) except -1 nogil:
+    """A vCPU waits with IRQs on: its pCPU handles its IPIs meanwhile, as with nobody loaded there. 1: step_back() is to end that."""
+    cdef uint64_t old = 0
+    if k.actor != ACTOR_VCPU or k.c.irqs_off:
+        return False
+    slot_rmw(k, k.c.pcpu, MK_XCHG, MK_ACQ_REL, 0, 0, b"wait with IRQs on", &old)
+    handle_ipis(k, old & ~<uint64_t>SLOT_TAKEN)
+    return True
+
+
+cdef int step_back(kthread *k) except -1 nogil:
+    cdef uint64_t old = 0
+    return slot_rmw(k, k.c.pcpu, MK_OR, MK_ACQ_REL, SLOT_TAKEN, 0, b"waited", &old)
+
+
 cdef int m_call_wait(mk_ctx *c) except -1 nogil:
-    """Each acknowledgement in turn. A vCPU's own pCPU handles its IPIs meanwhile (IRQs are on): as with nobody loaded there."""
+    """Each acknowledgement in turn."""
     cdef kthread *k = <kthread *>c
     cdef uint64_t old = 0
     cdef int32_t i, pcpu
-    cdef bint aside = k.actor == ACTOR_VCPU and k.nacks > 0 and c.irqs_off == 0
-    if aside:
-        slot_rmw(k, c.pcpu, MK_XCHG, MK_ACQ_REL, 0, 0, b"wait with IRQs on", &old)
-        handle_ipis(k, old & ~<uint64_t>SLOT_TAKEN)
+    cdef bint aside = k.nacks > 0 and step_aside(k)
     for i in range(k.nacks):
         pcpu = k.acks[i].pcpu
         access(k, EV_READ, EF_AWAIT | EF_MUST, AWAIT_ANY, MK_ACQUIRE, k.acks[i].location, (<uint64_t>1) << pcpu, 0, b"acknowledgement",
                &old)
     k.nacks = 0
     if aside:
-        slot_rmw(k, c.pcpu, MK_OR, MK_ACQ_REL, SLOT_TAKEN, 0, b"waited", &old)
+        step_back(k)
     return 0
 
 
@@ -279,8 +293,10 @@ cdef int m_block(mk_ctx *c, mk_vcpu *v) except -1 nogil:
 cdef int await_change(kthread *k, mk_vcpu *v, uint64_t seen) except -1 nogil:
     """An aborted entry that consumed nothing waits for a change of what aborted it; for ever, it is P5."""
     cdef uint64_t now = 0
+    cdef bint aside = step_aside(k)
     tell(k, NOTE_WAITS_GATE, v.idx, seen, 0)
-    return access(k, EV_READ, EF_AWAIT, AWAIT_NE, MK_RELAXED, at(k.s, LC_REQUESTS, v.idx), seen, 0, b"vcpu.requests", &now)
+    access(k, EV_READ, EF_AWAIT, AWAIT_NE, MK_RELAXED, at(k.s, LC_REQUESTS, v.idx), seen, 0, b"vcpu.requests", &now)
+    return step_back(k) if aside else 0
 
 
 cdef int m_await_requests(mk_ctx *c, mk_vcpu *v, uint64_t seen) except -1 nogil:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from minikvm.check.execution import Graph
+from minikvm.check.fingerprint import code_of, fingerprint
 from minikvm.check.parser import ORDERS, ProgramError, Row, parse_thread
+
+if TYPE_CHECKING:
+    from minikvm.check.search import Progress
 
 Thread: TypeAlias = list[Row] | Callable[[Any], None]
 
@@ -94,6 +99,11 @@ class Program:
                 raise ProgramError(f"observed {shown!r} {what}")
         return found
 
+    def fingerprint(self, *options: object) -> str:
+        """The same for the same program and options, and no other."""
+        threads = [thread if isinstance(thread, list) else code_of(thread) for thread in self.threads]
+        return fingerprint(threads, sorted(self.init.items()), self.order, self.observed, *options)
+
 
 @dataclass(frozen=True)
 class Race:
@@ -106,7 +116,10 @@ class Race:
 
 @dataclass
 class Result:
-    """What an exploration found. ``executions`` and ``blocked`` count different graphs."""
+    """What an exploration found. ``executions`` and ``blocked`` count different graphs; after random walks, how many walks ended in one.
+
+    exhausted: these are all. estimate: of the number of complete executions, by random walks; estimate_error: its standard error.
+    """
 
     program: str
     model: str
@@ -120,6 +133,8 @@ class Result:
     races: list[Race] = field(default_factory=list)
     errors: dict[str, int] = field(default_factory=dict)
     estimate: float | None = None
+    estimate_error: float | None = None
+    walks: int = 0
 
     def allows(self, **values: int) -> bool:
         """Is there an execution in which each of these observables has this value?"""
@@ -137,16 +152,58 @@ def explore(
     outcomes: bool = True,
     races: bool = True,
     symmetry: bool = False,
+    jobs: int = 1,
+    checkpoint: str | os.PathLike[str] | None = None,
+    resume: str | os.PathLike[str] | None = None,
+    save_every: float = 30.0,
+    random: int | None = None,
+    seed: int = 0,
+    progress: Callable[[Progress], object] | None = None,
 ) -> Result:
     """Explore every execution of *program* under a memory model.
 
     Ends when all are explored (``exhausted``), or after *max_executions* or *seconds*. *on_execution* is called with the Graph of
-    each complete or blocked execution. ProgramError; ReplayError when a thread depends on more than what it reads.
+    each complete or blocked execution, in this process, whatever *jobs* says.
+
+    jobs: processes; they are forked, since threads that are functions, and plugins, cannot be sent to a new interpreter: this process must
+    have no other threads. The order of executions is another one then, and a few more than *max_executions* may be explored.
+    checkpoint: a file, written every *save_every* seconds, when interrupted and at the end; resume: such a file, to go on from; executions that
+    were explored before it are not shown to *on_execution* again. random: so many random walks instead, by *seed* (see minikvm.check.walks).
+
+    ProgramError; ReplayError when a thread depends on more than what it reads; CheckpointError; Interrupted after SIGINT or SIGTERM, with the
+    result so far; WorkerError when a process dies; whatever the threads' functions and *on_execution* raise.
     """
     from minikvm.check.exploration import Exploration
+    from minikvm.check.search import Budget, Interrupted, Search
+    from minikvm.check.walks import RandomSearch
 
     exploration = Exploration(program, model, on_execution=on_execution, outcomes=outcomes, races=races, symmetry=symmetry)
-    return exploration.run(max_executions=max_executions, seconds=seconds)
+    budget = Budget(max_executions, seconds)
+    search: Search | RandomSearch
+    if random is not None:
+        if checkpoint is not None or resume is not None or jobs != 1:
+            raise ProgramError("random walks have no checkpoints and one job")
+        search = RandomSearch(exploration, random, seed, budget=budget, progress=progress)
+    else:
+        fingerprint = program.fingerprint(exploration.model_name, symmetry, outcomes)
+        search = Search(exploration, budget=budget, fingerprint=fingerprint, checkpoint=checkpoint, resume=resume, save_every=save_every,
+                        jobs=jobs, progress=progress)
+
+    def result() -> Result:
+        found: Result = exploration.result()
+        found.exhausted, found.seconds = search.exhausted, search.seconds
+        if isinstance(search, RandomSearch):
+            found.walks, found.estimate, found.estimate_error = search.walks, search.complete.mean, search.complete.error
+        return found
+
+    try:
+        search.run()
+    except Interrupted as interrupted:
+        interrupted.result = result()
+        raise
+    finally:
+        exploration.close()
+    return result()
 
 
 __all__ = ["Program", "Race", "Result", "explore"]

@@ -2,7 +2,7 @@ from typing import NamedTuple, final
 
 class Access(NamedTuple):
     thread: int
-    index: int
+    index: int  # type: ignore[assignment]
     kind: str
     order: str
     loc: int

@@ -109,9 +109,10 @@ def replay(saved: dict[str, Any], manager: Manager, strategy: str | None, versio
         if name == saved["strategy"]:
             path = saved["path"]
             graph = followed(scene, list(zip(path[::2], path[1::2], strict=True)))
+            found = nearest.findings
             if graph is not None:
                 nearest.offer(graph)
-                nearest.found = nearest.findings
+                nearest.found = found
         else:
             scene.watch(nearest.offer)
             more = True
@@ -140,7 +141,8 @@ def compared(
         again = make_schedule(checker.scope, nearest.graph, finding, checker.head(name, saved["model"], 0), taken)
     parted = parting(saved["rows"], drawn)
     if parted is None:
-        return again, f"The same {len(drawn)} steps; {saved['property']} is violated again."
+        end = "is violated again" if again else "is not violated any more: it is judged in another way than when the file was written"
+        return again, f"The same {len(drawn)} steps; {saved['property']} {end}."
     a, b = parted
     step = a["step"] if a else b["step"] if b else 0
     end = f"{saved['property']} is violated here, too." if again else f"This execution does not violate {saved['property']}."

@@ -85,6 +85,7 @@ cdef struct scene:
     uint8_t walks
     uint8_t migrates
     uint8_t payload       # P6 is judged
+    uint8_t races         # P10 is judged
     uint8_t watched       # somebody wants to see each graph
     uint32_t judged       # properties, a bit each
     int32_t sends_each    # how many sends a thread may make in one execution

@@ -11,6 +11,8 @@ from minikvm.core.world cimport (
     MK_ABI, MK_ACQUIRE, MK_AND, MK_BARRIER, MK_EV_CONSUMED, MK_EV_ENTRY_ABORT, MK_EV_SENDING, MK_GO, MK_OR, MK_RELAXED,
     MK_RELEASE, MK_REQ_NO_ACTION, MK_SMP_MB, mk_atomic64, mk_ctx, mk_injector, mk_observer, mk_vcpu, mk_world)
 
+from minikvm.check.scope import ScopeError
+
 
 cdef int32_t at(scene *s, int location_class, int32_t index) noexcept nogil:
     """The graph's location of this object's word."""
@@ -19,7 +21,7 @@ cdef int32_t at(scene *s, int location_class, int32_t index) noexcept nogil:
 
 cdef int too_many(const char *what) except -1 nogil:
     with gil:
-        raise RuntimeError(f"the scope is too large for one execution: {what.decode()}")
+        raise ScopeError(f"the scope is too large for one execution: {what.decode()}")
 
 
 cdef int32_t other_location(scene *s, const void *addr) except -1 nogil:

@@ -21,6 +21,10 @@ MAX_THREADS = 32
 MAX_CALLS = 32
 
 
+class ScopeError(ValueError):
+    """The scene does not fit the checker: too many IPIs in one execution, too many words of a plugin's own."""
+
+
 @dataclass(frozen=True)
 class Call:
     """One call that an initiator makes."""
@@ -153,7 +157,7 @@ def scope_of(config: VMConfig, manager: Manager) -> Scope:
     holders: dict[int, int] = {}
     for home in [*homes, *(place for kind, place, _ in others if kind == "task")]:
         holders[home] = holders.get(home, 0) + 1
-    shared |= {p for p, n in holders.items() if n > 1}
+    shared |= {p for p, n in holders.items() if n > 1} | {place for kind, place, _ in others if kind == "irq"}
     migrates = any(i.name == "stale-cpu" for i in config.injectors)
     if migrates and (pcpus <= vcpus or check.faults > 1):
         shared |= set(range(min(vcpus, pcpus - 1), pcpus)) if pcpus > vcpus else set(range(pcpus))

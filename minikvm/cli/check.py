@@ -13,7 +13,8 @@ from minikvm.cli.configfile import read, split_settings
 from minikvm.cli.run import terminated_as_interrupted
 
 if TYPE_CHECKING:
-    from minikvm.check.cells import Cell, Checker
+    from minikvm.check.cells import Cell, Checker, How
+    from minikvm.check.search import Progress
 
 EXIT_VIOLATED, EXIT_NOT_EXHAUSTED = 1, 4
 
@@ -36,6 +37,12 @@ def several(_context: click.Context, _parameter: click.Parameter, values: tuple[
               help="Judge only this property, P1 to P8 or P10. May be repeated.")
 @click.option("--budget-executions", type=click.IntRange(min=1), metavar="N", help="Explore at most so many executions of each cell.")
 @click.option("--budget-seconds", type=click.FloatRange(min=0, min_open=True), metavar="S", help="Explore each cell for at most so long.")
+@click.option("--jobs", type=click.IntRange(min=1), default=1, metavar="N", help="Explore each cell in so many processes.")
+@click.option("--checkpoint", metavar="FILE", type=click.Path(dir_okay=False),
+              help="Write how far it is, when interrupted and every 30 s. With several cells, a file for each: FILE-strategy-model.")
+@click.option("--resume", metavar="FILE", type=click.Path(dir_okay=False), help="Go on from a checkpoint, and write it further.")
+@click.option("--random", type=click.IntRange(min=1), metavar="N", help="So many random walks instead, and an estimate of the whole.")
+@click.option("--seed", type=int, default=1, metavar="S", help="Of the random walks.")
 @click.option("--set", "settings", metavar="KEY.PATH=VALUE", multiple=True, callback=split_settings,
               help="Change any value of the file; VALUE is YAML. May be repeated.")
 @click.option("--replay", metavar="SCHEDULE", type=click.Path(), help="Run the execution of a schedule file again, step by step.")
@@ -45,7 +52,8 @@ def several(_context: click.Context, _parameter: click.Parameter, values: tuple[
 @click.pass_context
 def check(
     context: click.Context, file: str | None, strategies: list[str], all_strategies: bool, loop: str | None, models: list[str],
-    properties: list[str], budget_executions: int | None, budget_seconds: float | None, settings: list[tuple[str, str]],
+    properties: list[str], budget_executions: int | None, budget_seconds: float | None, jobs: int, checkpoint: str | None,
+    resume: str | None, random: int | None, seed: int, settings: list[tuple[str, str]],
     replay: str | None, out: str, html: str | None, as_json: bool,
 ) -> int:
     """Check FILE's strategy in every interleaving, under every memory model of its check: part.
@@ -70,7 +78,18 @@ def check(
         config = read(file, manager, settings)
         wanted = list(manager.names("strategy")) if all_strategies else strategies
         checker = checker_of(config, manager, file, wanted, loop, models, properties, budget_executions, budget_seconds)
+        checker.how = how_of(jobs, checkpoint, resume, random, seed)
         return watch(checker, Path(out), html, as_json)
+
+
+def how_of(jobs: int, checkpoint: str | None, resume: str | None, random: int | None, seed: int) -> How:
+    """How to search; UsageError for what does not go together."""
+    from minikvm.check.cells import How
+
+    if random is not None and (jobs != 1 or checkpoint is not None or resume is not None):
+        raise click.UsageError("--random does not go with --jobs, --checkpoint or --resume: walks have no subtrees and nothing to resume")
+    save_to = checkpoint or resume
+    return How(jobs, Path(save_to) if save_to else None, Path(resume) if resume else None, random=random, seed=seed)
 
 
 def checker_of(
@@ -79,7 +98,8 @@ def checker_of(
 ) -> Checker:
     """The checker, with everything that was named on the command line looked up first."""
     from minikvm import __version__
-    from minikvm.check.cells import Budget, Checker
+    from minikvm.check.cells import Checker
+    from minikvm.check.search import Budget
     from minikvm.config.files import find
     from minikvm.config.files import read as read_text
     from minikvm.properties import PROPERTIES
@@ -102,10 +122,10 @@ def watch(checker: Checker, out: Path, html: str | None, as_json: bool) -> int:
 
     with CheckProgress() as progress:
 
-        def tell(number: int, total: int, cell: Cell, seconds: float) -> None:
-            done = cell.executions + cell.blocked
-            progress.update({"cell": f"{cell.strategy}, {cell.model}", "cells_done": number, "cells_total": total, "executions": done,
-                             "rate": done / seconds if seconds else 0.0, "elapsed_s": seconds, "share": None})
+        def tell(number: int, total: int, cell: Cell, state: Progress) -> None:
+            progress.update({"cell": f"{cell.strategy}, {cell.model}", "cells_done": number, "cells_total": total,
+                             "executions": state.executions + state.blocked, "rate": state.rate, "elapsed_s": state.seconds,
+                             "share": state.share})
 
         checker.progress = tell
         try:

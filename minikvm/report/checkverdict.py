@@ -40,8 +40,8 @@ class Cell(SavedPart):
     strategy: str = Field(description="Name of the request-dispatch strategy.")
     loop: str = Field(description="Name of the vCPU run loop.")
     model: str = Field(description="Name of the memory model.")
-    executions: Count = Field(description="Complete executions explored.")
-    blocked: Count = Field(description="Blocked executions explored.")
+    executions: Count = Field(description="Executions explored, those included in which somebody waits for ever.")
+    blocked: Count = Field(description="Those of them in which somebody waits for ever: a guest that rests, a sleeper, a deadlock.")
     exhausted: bool = Field(description="Was every execution of the scope explored?")
     seconds: Seconds = Field(description="How long it took, seconds.")
     robust: bool | None = Field(

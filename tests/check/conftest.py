@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(Path(__file__).parent))  # the tables that tests share; --import-mode=importlib does not do it
 BUILD = "from setuptools import setup; setup()"
 
 

@@ -81,7 +81,6 @@ def test_a_kick_without_a_request_is_lost_by_the_merged_form_too_and_not_with_on
     assert verdicts == [{"violated"}, {"holds"}]
 
 
-@pytest.mark.xfail(reason="P10 is not judged yet")
 @pytest.mark.parametrize("config", RACES)
 def test_the_race_of_a_control_is_reported(cells, config):
     assert {cell["properties"]["P10"]["verdict"] for cell in cells(config).values()} == {RACES[config]}

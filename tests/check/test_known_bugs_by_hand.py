@@ -63,3 +63,11 @@ def happens():
 def test_it_is_lost_under_the_models_that_its_row_names(happens, name, model):
     text, outcome, needs = PROGRAMS[name]
     assert happens(text, outcome, model) == (model in LOST_UNDER[needs])
+
+
+@pytest.mark.parametrize(("order", "ordered"), [("relaxed", False), ("release", True)])
+def test_a_walk_that_ends_without_release_is_not_ordered_before_the_free(order, ordered):
+    """M30: by order, not by value: that the walk's read sees the free is load buffering, which no model here explores."""
+    text = f"W m 3; F mb; R page got plain; W m 0 {order} || AWAIT m old == 0 relaxed; F mb; W page 1 plain"
+    program = Program.parse(text, name="m30", init={"m": 1})
+    assert bool(explore(program, model="rc11").races) is not ordered

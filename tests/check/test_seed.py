@@ -54,7 +54,6 @@ def test_nothing_else_is_violated(cell, config, strategy, model):
     assert "violated" not in rest.values(), rest
 
 
-@pytest.mark.xfail(reason="P10 is not judged yet")
 @pytest.mark.parametrize("strategy", RACES)
 def test_an_early_plain_read_of_the_cpu_is_a_race_under_every_model(cell, strategy):
     found = {cell(CONFIGS[0], strategy, model)["properties"]["P10"]["verdict"] for model in MODELS}

@@ -2,6 +2,6 @@
 from .axioms import MODELS
 from .graphs import Graph, TooBig, candidates, load, outcome
 from .machines import sc_machine, tso_machine
-from .data_races import RACES
+from .races import RACES
 
 __all__ = ["MODELS", "RACES", "Graph", "TooBig", "candidates", "load", "outcome", "sc_machine", "tso_machine"]

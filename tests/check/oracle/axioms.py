@@ -178,12 +178,15 @@ class Kernel:
                                  | (po.optional() @ rmw @ x.fencerel("after_atomic"))) @ m
         self.nonrw_fence = self.strong_fence | po_rel | acq_po
         self.fence = self.nonrw_fence | wmb | self.rmb
-        dep = x.addr | x.data
-        rwdep = (dep | x.ctrl) @ x.W
+        carry_dep = (x.data @ (x.rf & x.int)).star()  # linux-kernel.bell, since 6.3
+        self.addr = addr = carry_dep @ x.addr
+        data, ctrl = carry_dep @ x.data, carry_dep @ x.ctrl
+        dep = addr | data
+        rwdep = (dep | ctrl) @ x.W
         overwrite = x.co | x.fr
         rfe, rfi = x.rf & x.ext, x.rf & x.int
-        to_w = rwdep | (overwrite & x.int) | (x.addr @ (m - marked) @ wmb)
-        to_r = x.addr | (dep @ marked @ rfi)
+        to_w = rwdep | (overwrite & x.int) | (addr @ (m - marked) @ wmb)
+        to_r = addr | (dep @ marked @ rfi)
         ppo = to_r | to_w | self.fence | (unlock_lock & x.int)
         self.rmw_sequence = (x.rf @ x.rmw).star()  # since 6.3
         cumulative = (rfe @ marked).optional() @ (self.strong_fence | po_rel)
