@@ -7,8 +7,8 @@ from minikvm.check.steering import Steered
 
 class Exploration(Steered):
     def __init__(
-        self, program: Program, model: Any, *, on_execution: Callable[[Graph], object] | None = ..., outcomes: bool = ..., races: bool = ...,
-        symmetry: Any = ...,
+        self, program: Program, model: Any, *, on_execution: Callable[[Graph], object] | None = ..., outcomes: bool = ...,
+        races: bool = ..., symmetry: Any = ...,
     ) -> None: ...
     @property
     def model_name(self) -> str: ...
