@@ -87,16 +87,11 @@ cdef int explore_some(mk_explorer *x, int64_t n) except -1 nogil
 
 # ---- for whoever steers an exploration (steering.pyx) ----
 cdef int descend(mk_explorer *x) except -1 nogil      # to the end of the current graph; 0: divert() found nothing
-cdef int next_answer(mk_explorer *x) except -1 nogil  # of the top frame (or one above it); 0: it has no more
-cdef int backtrack(mk_explorer *x) except -1 nogil    # to the next graph; 0: there is none
-cdef int pop(mk_explorer *x) except -1 nogil
 
 # ---- for programs, while they run a thread ----
 cdef bint live_valid(mk_explorer *x, int32_t t) noexcept nogil  # else: begin anew; the live state is reset
 cdef int x_step(mk_explorer *x, int32_t t, const event *proto, uint64_t *value) except -1 nogil
 cdef int x_note(mk_explorer *x, int32_t t, int32_t kind, uint64_t subject, uint64_t a, uint64_t b) except -1 nogil
-cdef uint64_t rmw_result(int op, uint64_t old, uint64_t operand, uint64_t expected, bint *writes) noexcept nogil
-cdef bint await_satisfied(int condition, uint64_t value, uint64_t operand) noexcept nogil
 
 cdef enum await_condition:
     AWAIT_EQ = 0

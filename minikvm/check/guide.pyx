@@ -1,6 +1,7 @@
 """Following a path: the answers that frames have, how many, and the one that is wanted. See steering.pyx."""
 from libc.stdint cimport int32_t, uint64_t
-from minikvm.check.explorer cimport FR_CHOOSE, FR_READ, FR_REVISIT, FR_WRITE, backtrack, frame, mk_explorer, next_answer, pop, step
+from minikvm.check.answers cimport backtrack, next_answer, pop
+from minikvm.check.explorer cimport FR_CHOOSE, FR_READ, FR_REVISIT, FR_WRITE, frame, mk_explorer, step
 from minikvm.check.graph cimport EF_RMW, TH_RUNNABLE, graph_truncate, in_prefix, location
 
 from minikvm.check.explorer import ReplayError

@@ -8,7 +8,8 @@ from libc.math cimport log
 from libc.stdint cimport int32_t, int64_t, uint64_t
 from libc.stdlib cimport free, malloc, realloc
 from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
-from minikvm.check.explorer cimport descend, explore_some, mk_explorer, next_answer, pop, step
+from minikvm.check.answers cimport next_answer, pop
+from minikvm.check.explorer cimport descend, explore_some, mk_explorer, step
 from minikvm.check.guide cimport before_answer, divert_by_guide, may_have_more, place_of, rewind, steer_by_guide
 
 from contextlib import contextmanager
