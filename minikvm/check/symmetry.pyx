@@ -19,12 +19,7 @@ The idea of an order on identical threads: Kokologiannakis, Marmanis, Vafeiadis,
 """
 from libc.stdint cimport int32_t
 from minikvm.check.graph cimport (
-    EF_RMW, EV_CHOOSE, EV_READ, EV_WRITE, INIT, NONE, event, in_prefix, location, mk_graph, rank_of)
-
-
-cdef bint was_there(const mk_graph *g, int32_t a, int32_t stamp_of_a, int32_t stamp, int32_t w) noexcept nogil:
-    """Does the paper's Previous hold *a*: was it there before the addition with this stamp, or is it in the prefix of w?"""
-    return stamp_of_a <= stamp or (a != w and in_prefix(g, a, w))
+    EF_RMW, EV_CHOOSE, EV_READ, EV_WRITE, INIT, NONE, event, location, mk_graph, rank_of)
 
 
 cdef int32_t compare(const mk_graph *g, int32_t a, int32_t b) noexcept nogil:
