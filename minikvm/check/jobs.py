@@ -185,7 +185,7 @@ class _Crew:
             if what[0] is not None:
                 self.search.parts.append(what[0])
         elif kind == "state":
-            hand.state = what  # type: ignore[assignment]
+            hand.state = what
             hand.stopped = self.stopping
         else:
             error, text = what
