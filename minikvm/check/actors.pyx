@@ -2,7 +2,8 @@
 from libc.stdint cimport int32_t, uint64_t
 from minikvm.check.explorer cimport OP_LOCK
 from minikvm.check.graph cimport EF_AWAIT, EF_RMW, EV_READ, EV_WRITE
-from minikvm.check.pcpus cimport await_change, leave_pcpu, move_if_wanted, take_interrupt, take_pcpu
+from minikvm.check.environment cimport take_interrupt
+from minikvm.check.pcpus cimport await_change, leave_pcpu, move_if_wanted, take_pcpu
 from minikvm.check.scene cimport LC_EVENT, LC_REQUESTS, LC_RUN, access, at, call, choose, kthread, make_call, scene
 from minikvm.core.entry cimport shadow_walk, vcpu_block, vcpu_load, vcpu_put
 from minikvm.core.world cimport MK_ACQUIRE, MK_RELAXED, MK_RELEASE, MK_REQ_MASK, MK_REQ_NO_ACTION, mk_loop, mk_vcpu

@@ -1,6 +1,6 @@
 """The choices of an exploration: a stack of frames, each with the answer that is in force, and how the next answer is put in force.
 
-Reads try every write, writes every place in coherence, and then they revisit earlier reads ("backward revisits" of TruSt). See explorer.pyx.
+Reads try every write, writes every place in coherence, and then they revisit earlier reads (backward revisits of TruSt): explorer.pyx.
 """
 from libc.stdint cimport int32_t, uint8_t, uint64_t
 from libc.stdlib cimport realloc

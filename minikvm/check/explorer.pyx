@@ -130,7 +130,7 @@ cdef str described(const event *e):
 cdef int went_astray(int32_t t, int32_t index, const event *had, const event *has) except -1 nogil:
     with gil:
         raise ReplayError(f"thread {t} did something else at its event {index} when it was run again with the same values: first "
-                          f"{described(had)}, now {described(has)}. It depends on more than what it reads: a clock, a global, a set's order?")
+                          f"{described(had)}, now {described(has)}. It depends on more than what it reads: a clock, a global, a set?")
 
 
 cdef int noted_astray(int32_t t, int32_t index) except -1 nogil:

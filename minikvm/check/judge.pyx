@@ -3,191 +3,16 @@
 The notes are ghost state: nothing under test sees them. What they say is joined to events by position: a note stands after so many events.
 """
 from libc.stdint cimport int32_t, uint32_t, uint64_t
-from minikvm.check.graph cimport (
-    EF_MUST, EV_READ, EV_WRITE, INIT, TH_BLOCKED, co_last, event, in_prefix, mk_graph, note, po_thread, rank_of)
+from minikvm.check.graph cimport EF_MUST, EV_READ, EV_WRITE, INIT, TH_BLOCKED, co_last, event, mk_graph, note, po_thread, rank_of
 from minikvm.check.model cimport MODEL_RF_ORDERS, mk_model
-from minikvm.check.models._hb cimport happens_before, hb_clocks, hb_compute
 from minikvm.check.scene cimport (
-    LC_EVENT, LC_MODE, LC_PAGE, LC_PAYLOAD, LC_REQUESTS, NOTE_CALL, NOTE_MASK, NOTE_RESTS, NOTE_RETURNED, NOTE_SLEEPS, NOTE_WAITS_GATE,
-    call, scene)
+    LC_EVENT, LC_MODE, LC_PAGE, LC_PAYLOAD, LC_REQUESTS, NOTE_MASK, NOTE_RESTS, NOTE_SLEEPS, NOTE_WAITS_GATE, call, scene)
+from minikvm.check.stays cimport (
+    NONE_YET, found, judging, last_read, last_write_before, loc_of, made_call, next_call, next_read, next_stay, ordered, ordered_after,
+    stay)
 from minikvm.core.bits cimport ctz64
 from minikvm.core.world cimport (
-    MK_EV_CONSUMED, MK_EV_DEFERRED, MK_EV_ENTRY_BEGIN, MK_EV_ENTRY_COMMIT, MK_EV_ENTRY_END, MK_EV_MADE, MK_EV_MASKED, MK_EV_MODE,
-    MK_EV_WALK_BEGIN, MK_EV_WALK_END, MK_EV_WOKE, MK_REQ_MASK, MK_REQ_NO_ACTION, MK_REQ_NO_WAKEUP)
-
-cdef struct judging:
-    const scene *s
-    const mk_graph *g
-    uint32_t wanted
-    bint rf_orders
-    bint clocks_there
-    hb_clocks clocks
-    finding *out
-    int n
-
-# One guest entry (or walk) of a vCPU. Ids of events; NONE_YET: not there.
-cdef enum:
-    NONE_YET = -3
-
-cdef struct stay:
-    int32_t thread
-    int32_t vcpu
-    int32_t began      # the store of mode that began it
-    int32_t check      # the last check's read of the requests
-    int32_t ended      # the store of mode that ended it
-    int32_t at         # index of the event before which it was committed
-    bint walk
-
-cdef struct made_call:
-    int32_t thread
-    int32_t number
-    int32_t begin      # index of its first event
-    int32_t end        # one past its last; the thread's length where it has not returned
-    int32_t note_begin
-    int32_t note_end
-    bint returned
-    uint64_t targets
-
-
-cdef int found(judging *j, int32_t property, int32_t thread, int32_t index, int32_t vcpu, int32_t number, int32_t other) noexcept nogil:
-    cdef finding *f
-    if j.n >= MAX_FINDINGS or not j.wanted >> property & 1:
-        return 0
-    f = &j.out[j.n]
-    f.property = property
-    f.thread = thread
-    f.event = index
-    f.vcpu = vcpu
-    f.call = number
-    f.other = other
-    j.n += 1
-    return 0
-
-
-cdef bint ordered(judging *j, int32_t a, int32_t b) except -1 nogil:
-    """Does *a* happen before *b*? As the model orders: by reads-from where that is enough, else by C11's happens-before."""
-    if j.rf_orders:
-        return in_prefix(j.g, a, b)
-    if not j.clocks_there:
-        hb_compute(&j.clocks, j.g)
-        j.clocks_there = True
-    return happens_before(&j.clocks, j.g, a, b)
-
-
-cdef bint ordered_after(judging *j, int32_t a, int32_t b) except -1 nogil:
-    """Does *a* happen before what comes after *b* in its thread? A fully ordered RMW has a fence behind it."""
-    cdef const event *e = &j.g.ev[b]
-    cdef int32_t i
-    if ordered(j, a, b):
-        return True
-    if j.rf_orders:
-        return False
-    for i in range(j.clocks.nfences):
-        if (j.clocks.fence[i].thread == e.thread and j.clocks.fence[i].place == 3 * <uint32_t>e.index + 2
-                and j.clocks.fence_before[<size_t>i * j.clocks.stride + j.g.ev[a].thread] > 3 * <uint32_t>j.g.ev[a].index + 1):
-            return True
-    return False
-
-
-cdef inline int32_t loc_of(const scene *s, int location_class, int32_t index) noexcept nogil:
-    return s.base[location_class] + index
-
-
-cdef int32_t next_write(const mk_graph *g, int32_t t, int32_t index, int32_t loc) noexcept nogil:
-    """The id of the thread's first write to a location at or after this index."""
-    cdef const po_thread *th = &g.th[t]
-    cdef int32_t i
-    for i in range(index, th.n):
-        if g.ev[th.ev[i]].kind & EV_WRITE and g.ev[th.ev[i]].loc == loc:
-            return th.ev[i]
-    return NONE_YET
-
-
-cdef int32_t last_read(const mk_graph *g, int32_t t, int32_t from_index, int32_t index, int32_t loc) noexcept nogil:
-    """The id of the thread's last read of a location before this index, from from_index on."""
-    cdef const po_thread *th = &g.th[t]
-    cdef int32_t i
-    for i in range(min(index, th.n) - 1, from_index - 1, -1):
-        if g.ev[th.ev[i]].kind & EV_READ and g.ev[th.ev[i]].loc == loc:
-            return th.ev[i]
-    return NONE_YET
-
-
-cdef bint next_stay(const judging *j, int32_t t, int32_t *at, stay *out) noexcept nogil:
-    """The vCPU's next entry that was committed, or walk, from note *at* on."""
-    cdef const mk_graph *g = j.g
-    cdef const po_thread *th = &g.th[t]
-    cdef const note *n
-    cdef int32_t mode, began = NONE_YET
-    cdef int32_t begin_pos = 0
-    while at[0] < th.nnotes:
-        n = &th.notes[at[0]]
-        at[0] += 1
-        if n.kind == MK_EV_ENTRY_BEGIN:
-            mode = loc_of(j.s, LC_MODE, <int32_t>n.subject)
-            began = next_write(g, t, n.pos, mode)
-            if began == NONE_YET or g.ev[began].wval != 1:  # a fast-path re-entry stores no mode
-                began = last_write_before(g, t, n.pos, mode)
-            begin_pos = n.pos
-        elif n.kind == MK_EV_ENTRY_COMMIT or n.kind == MK_EV_WALK_BEGIN:
-            out.thread = t
-            out.vcpu = <int32_t>n.subject
-            out.walk = n.kind == MK_EV_WALK_BEGIN
-            mode = loc_of(j.s, LC_MODE, out.vcpu)
-            out.began = last_write_before(g, t, n.pos, mode) if out.walk else began
-            # A walk looks at the requests after its mode is stored, an entry before it is committed.
-            out.check = last_read(g, t, n.pos, n.pos + 1, loc_of(j.s, LC_REQUESTS, out.vcpu)) if out.walk else last_read(
-                g, t, begin_pos, n.pos, loc_of(j.s, LC_REQUESTS, out.vcpu))
-            out.ended = end_of(j, t, at[0], mode)
-            out.at = n.pos
-            return True
-    return False
-
-
-cdef int32_t last_write_before(const mk_graph *g, int32_t t, int32_t index, int32_t loc) noexcept nogil:
-    cdef const po_thread *th = &g.th[t]
-    cdef int32_t i
-    for i in range(min(index, th.n) - 1, -1, -1):
-        if g.ev[th.ev[i]].kind & EV_WRITE and g.ev[th.ev[i]].loc == loc:
-            return th.ev[i]
-    return NONE_YET
-
-
-cdef int32_t end_of(const judging *j, int32_t t, int32_t at, int32_t mode) noexcept nogil:
-    """The store of mode after the note that ends a stay."""
-    cdef const po_thread *th = &j.g.th[t]
-    for at in range(at, th.nnotes):
-        if th.notes[at].kind == MK_EV_ENTRY_END or th.notes[at].kind == MK_EV_WALK_END:
-            return next_write(j.g, t, th.notes[at].pos, mode)
-    return NONE_YET
-
-
-cdef bint next_call(const judging *j, int32_t t, int32_t *at, made_call *out) noexcept nogil:
-    """The thread's next call, from note *at* on."""
-    cdef const po_thread *th = &j.g.th[t]
-    cdef const note *n
-    cdef int32_t i
-    while at[0] < th.nnotes:
-        n = &th.notes[at[0]]
-        at[0] += 1
-        if n.kind != NOTE_CALL:
-            continue
-        out.thread = t
-        out.number = <int32_t>n.subject
-        out.targets = n.a
-        out.begin = n.pos
-        out.end = th.n
-        out.note_begin = at[0]
-        out.note_end = th.nnotes
-        out.returned = False
-        for i in range(at[0], th.nnotes):
-            if th.notes[i].kind == NOTE_RETURNED and th.notes[i].subject == n.subject:
-                out.end = th.notes[i].pos
-                out.note_end = i
-                out.returned = True
-                break
-        return True
-    return False
+    MK_EV_CONSUMED, MK_EV_DEFERRED, MK_EV_MADE, MK_EV_MASKED, MK_EV_MODE, MK_EV_WOKE, MK_REQ_MASK, MK_REQ_NO_ACTION, MK_REQ_NO_WAKEUP)
 
 
 # ---- P2, P8: about calls ----
@@ -433,15 +258,6 @@ cdef int judge_payload(judging *j, int32_t t) except -1 nogil:
                 if read != NONE_YET and stored != NONE_YET and rank_of(g, g.ev[read].rf) < g.ev[stored].rank:
                     found(j, 6, t, g.ev[read].index, t, c.number, stored)
     return 0
-
-
-cdef int32_t next_read(const mk_graph *g, int32_t t, int32_t index, int32_t loc) noexcept nogil:
-    cdef const po_thread *th = &g.th[t]
-    cdef int32_t i
-    for i in range(index, th.n):
-        if g.ev[th.ev[i]].kind & EV_READ and g.ev[th.ev[i]].loc == loc:
-            return th.ev[i]
-    return NONE_YET
 
 
 cdef int judge(const scene *s, const mk_model *m, const mk_graph *g, uint32_t wanted, finding *out) except -1 nogil:

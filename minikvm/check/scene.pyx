@@ -4,7 +4,8 @@ from libc.string cimport memset
 from minikvm.check.coroutines cimport stop_coroutine
 from minikvm.check.explorer cimport OP_LOCK, XR_OK, x_note, x_step
 from minikvm.check.graph cimport EF_AWAIT, EF_MUST, EF_NORETURN, EF_RMW, EV_CHOOSE, EV_FENCE, EV_READ, EV_WRITE, event
-from minikvm.check.pcpus cimport barrier_reached, interrupts_here, preempted_here
+from minikvm.check.environment cimport interrupts_here, preempted_here
+from minikvm.check.pcpus cimport barrier_reached
 from minikvm.core.kick cimport dispatch
 from minikvm.core.requests cimport clear_request
 from minikvm.core.world cimport (
