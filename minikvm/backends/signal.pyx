@@ -5,7 +5,7 @@ sleeps in one step, or around the spinning. One that comes in between stays queu
 reaches a thread which has given its slot up is a spurious wake-up, no more.
 """
 from libc.stdint cimport uint32_t, uint64_t
-from minikvm.backends._syscalls cimport EAGAIN, EINTR, ESRCH, failed, poll_bell, sched_yield
+from minikvm.backends._syscalls cimport EAGAIN, EINTR, ESRCH, failed, now_ns, poll_bell, sched_yield
 from minikvm.backends._table cimport BackendTable
 from minikvm.core.native cimport backend_capsule
 from minikvm.core.world cimport (
@@ -108,8 +108,9 @@ cdef extern from *:
     int SIG_BLOCK, SIG_UNBLOCK
 
 cdef enum:
-    FULL_QUEUE_TRIES = 100_000  # yields until a queue of signals that stays full is an error
-    YIELD_EVERY = 1000          # looks of a spinning guest for one sched_yield()
+    FULL_QUEUE_YIELDS = 1000         # the least that a queue of signals stays full before it is an error: on a busy host a yield
+    FULL_QUEUE_NS = 500_000_000      # gives the receivers their turn and may last milliseconds; on an idle one it lasts no time
+    YIELD_EVERY = 1000               # looks of a spinning guest for one sched_yield()
 
 
 cdef int open_bell(mk_backend *b, mk_doorbell *d) except -1:
@@ -145,14 +146,17 @@ cdef int thread_start(mk_backend *b, mk_ctx *c) except -1 nogil:
 cdef int ring(mk_backend *b, mk_ctx *c, mk_doorbell *d) except -1 nogil:
     cdef uint32_t tid = mk_bare_load32(&d.tid, MK_RELAXED)
     cdef int error, tries = 0
+    cdef uint64_t began
     if tid == 0:  # the slot is free by now: its pending word is looked at when it is taken
         return 0
     error = signal_send(tid, <int>(<BackendTable>b.self).option)
-    while error == EAGAIN and tries < FULL_QUEUE_TRIES:
+    if error == EAGAIN:
         # The user's queue of real-time signals is full (RLIMIT_SIGPENDING): receivers drain it when they enter the guest.
-        sched_yield()
-        tries += 1
-        error = signal_send(tid, <int>(<BackendTable>b.self).option)
+        began = now_ns()
+        while error == EAGAIN and (tries < FULL_QUEUE_YIELDS or now_ns() - began < FULL_QUEUE_NS):
+            sched_yield()
+            tries += 1
+            error = signal_send(tid, <int>(<BackendTable>b.self).option)
     if error and error != ESRCH:  # ESRCH: the thread has ended, and held no slot then
         failed(b"tgkill", error)
     return 0

@@ -243,7 +243,7 @@ class Checker:
             cell.races = sorted(found.races())
             cell.races_judged = "P10" in self.scope.properties
             if isinstance(search, RandomSearch):
-                cell.estimate = search.complete.mean + search.blocked.mean
+                cell.estimate = search.estimate.complete.mean + search.estimate.blocked.mean
             scene.close()
         return cell
 

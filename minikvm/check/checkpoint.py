@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from minikvm import __version__
-from minikvm.check.steering import PathError
+from minikvm.check.guide import PathError
 
 Part = tuple[list[tuple[int, int]], int, bool]
 """A part of the tree: (path, how many of its choices are fixed, whether only what comes after the path is meant)."""
@@ -32,7 +32,9 @@ class Checkpoint:
     def write(self, file: str | os.PathLike[str]) -> None:
         """Write it so that at any moment, whatever dies, the file is the old one or the new one. OSError."""
         target = Path(file)
-        parts = [{"path": [number for step in path for number in step], "fixed": fixed, "after": after} for path, fixed, after in self.parts]
+        parts = [
+            {"path": [number for step in path for number in step], "fixed": fixed, "after": after} for path, fixed, after in self.parts
+        ]
         text = json.dumps({
             "minikvm_checkpoint": 1, "minikvm": __version__, "fingerprint": self.fingerprint, "seconds": self.seconds, "parts": parts,
             "found": self.found, "state": self.state,

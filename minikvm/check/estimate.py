@@ -1,8 +1,8 @@
 """How large is a tree that was not explored: Knuth's estimator.
 
-Knuth, "Estimating the efficiency of backtrack programs" (Mathematics of Computation 29, 1975): at each node go to one of its k children, all
-as likely; the product of the k on the way is an unbiased estimate of the number of leaves. Its spread is large where the tree is uneven, and
-then most samples are too small.
+Knuth, "Estimating the efficiency of backtrack programs" (Mathematics of Computation 29, 1975): at each node go to one of its k children,
+all as likely; the product of the k on the way is an unbiased estimate of the number of leaves. Its spread is large where the tree is
+uneven, and then most samples are too small.
 """
 
 from __future__ import annotations

@@ -580,8 +580,8 @@ cdef int32_t instead_of(const mk_graph *g, int32_t t, int32_t nthreads) noexcept
 
     A thread that only has to find out that it has ended must not give its turn to a third one: the order would not be the graph's alone.
     """
-    cdef int32_t u, i
-    for i in range(nthreads):
+    cdef int32_t u
+    for _ in range(nthreads):
         u = g.th[t].joins
         if g.th[u].status == TH_ENDED:
             return t

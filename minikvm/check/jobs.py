@@ -1,8 +1,8 @@
 """One exploration in several processes, each at a part of the tree that is nobody else's.
 
-A process that has nothing to do gets half of another's part: what comes after the answer in force of the lowest frame that has more. The parts
-are disjoint and nothing is explored twice, whatever the timing. Processes are forked: threads that are Python functions, and compiled plugins,
-cannot be sent to a new interpreter. Forking is safe only without other threads, so that others are refused.
+A process that has nothing to do gets a piece of another's part: what comes after the answer in force of the lowest frame that has more.
+The parts are disjoint and nothing is explored twice, whatever the timing. Processes are forked: threads that are Python functions, and
+compiled plugins, cannot be sent to a new interpreter. Forking is safe only without other threads: a process that has some is refused.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ def _work(search: Search, connection: Connection) -> NoReturn:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         _Worker(search, connection).run()
         code = 0
-    except BaseException as error:  # noqa: B036 - whatever it is, it is told, and this process ends here
+    except BaseException as error:
         text = traceback.format_exc()
         try:
             pickle.loads(pickle.dumps(error))
@@ -185,7 +185,7 @@ class _Crew:
             if what[0] is not None:
                 self.search.parts.append(what[0])
         elif kind == "state":
-            hand.state = what  # type: ignore[assignment]
+            hand.state = what
             hand.stopped = self.stopping
         else:
             error, text = what
@@ -241,7 +241,7 @@ def _merged(search: Search, states: list[tuple[Part | None, dict[str, Any], Any]
 
 
 def run_jobs(search: Search, interrupts: Interrupts) -> None:
-    """Explore search.parts in search.jobs processes. What is left at the end is in search.parts. WorkerError, Interrupted, what they raise."""
+    """Explore search.parts in search.jobs processes; what is left at the end is there again. WorkerError, Interrupted, what they raise."""
     if threading.active_count() > 1:
         names = ", ".join(thread.name for thread in threading.enumerate() if thread is not threading.main_thread())
         raise WorkerError(f"jobs={search.jobs}: this process has other threads ({names}); it cannot be forked safely")

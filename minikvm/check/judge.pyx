@@ -263,7 +263,6 @@ cdef int judge_wait(judging *j, const made_call *c) except -1 nogil:
 
 cdef int judge_targets(judging *j, const made_call *c) except -1 nogil:
     """P8: made to those of the mask and only to those; the mask that is sent is the one that was built."""
-    cdef const call *q = &j.s.calls[c.number]
     cdef uint64_t touched = 0, built = 0, sent = 0, wrong
     cdef bint sends = False, built_any = False
     cdef const note *n

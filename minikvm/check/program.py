@@ -115,7 +115,8 @@ def _unnamed(thread: Thread) -> Any:
         return ("register", numbers.setdefault(name, len(numbers))) if isinstance(name, str) else name
 
     return [
-        replace(row, reg=number(row.reg), a=number(row.a), b=number(row.b), deps={k: tuple(map(number, names)) for k, names in row.deps.items()})
+        replace(row, reg=number(row.reg), a=number(row.a), b=number(row.b),
+                deps={kind: tuple(map(number, names)) for kind, names in row.deps.items()})
         for row in thread
     ]
 
@@ -206,17 +207,19 @@ def explore(
     Ends when all are explored (``exhausted``), or after *max_executions* or *seconds*. *on_execution* is called with the Graph of
     each complete or blocked execution, in this process, whatever *jobs* says.
 
-    symmetry: of the executions that differ only by a permutation of threads with the same statements (or the same function), explore one, and
-    count one: every orbit has exactly one among those explored, and *outcomes* are its. Groups of such threads can be declared instead, as
-    ((1, 2), (3, 4)): for functions that do the same. That they do is the caller's promise.
+    symmetry: of the executions that differ only by a permutation of threads with the same statements (or the same function), explore one.
+    Guaranteed: of every orbit at least one is explored, so that what is violated is found; and not two, except where such threads have an
+    RMW after another read, write or choose (see minikvm.check.symmetry). Counts and *outcomes* are those of what is explored. Groups of
+    threads can be declared instead, as ((1, 2), (3, 4)), for functions that do the same: that they do is the caller's promise.
 
     jobs: processes; they are forked, since threads that are functions, and plugins, cannot be sent to a new interpreter: this process must
     have no other threads. The order of executions is another one then, and a few more than *max_executions* may be explored.
-    checkpoint: a file, written every *save_every* seconds, when interrupted and at the end; resume: such a file, to go on from; executions that
-    were explored before it are not shown to *on_execution* again. random: so many random walks instead, by *seed* (see minikvm.check.walks).
+    checkpoint: a file, written every *save_every* seconds, when interrupted and at the end; resume: such a file, to go on from;
+    executions that were explored before it are not shown to *on_execution* again.
+    random: so many random walks instead, by *seed* (see minikvm.check.walks).
 
-    ProgramError; ReplayError when a thread depends on more than what it reads; CheckpointError; Interrupted after SIGINT or SIGTERM, with the
-    result so far; WorkerError when a process dies; whatever the threads' functions and *on_execution* raise.
+    ProgramError; ReplayError when a thread depends on more than what it reads; CheckpointError; Interrupted after SIGINT or SIGTERM, with
+    the result so far; WorkerError when a process dies; whatever the threads' functions and *on_execution* raise.
     """
     from minikvm.check.exploration import Exploration
     from minikvm.check.search import Budget, Interrupted, Search

@@ -137,14 +137,14 @@ class Interrupts:
 class Search:
     """One search.
 
-    fingerprint: of what is explored, for the checkpoint. checkpoint: the file to write, every *save_every* seconds, when interrupted and at the
-    end; resume: the file to continue from (it may be the same). jobs: processes. progress: called with a Progress about twice a second.
+    fingerprint: of what is explored, for the checkpoint. checkpoint: the file to write, every *save_every* seconds, when interrupted and at
+    the end; resume: the file to continue from (it may be the same). jobs: processes. progress: called with a Progress about twice a second.
     """
 
     def __init__(
-        self, exploration: Steered, *, budget: Budget | None = None, fingerprint: str = "", checkpoint: str | os.PathLike[str] | None = None,
-        resume: str | os.PathLike[str] | None = None, save_every: float = SAVE_EVERY, jobs: int = 1, state: State | None = None,
-        progress: Callable[[Progress], object] | None = None,
+        self, exploration: Steered, *, budget: Budget | None = None, fingerprint: str = "",
+        checkpoint: str | os.PathLike[str] | None = None, resume: str | os.PathLike[str] | None = None, save_every: float = SAVE_EVERY,
+        jobs: int = 1, state: State | None = None, progress: Callable[[Progress], object] | None = None,
     ) -> None:
         if jobs < 1:
             raise ValueError(f"jobs={jobs}: at least one process is needed")

@@ -2,11 +2,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
-from minikvm.check.explorer import ReplayError
-
 Path = Sequence[tuple[int, int]]
-
-class PathError(ReplayError): ...
 
 class Steered:
     @property

@@ -1,24 +1,25 @@
 """Symmetry reduction: of the executions that differ by a permutation of identical threads, one.
 
-A thread's events have keys: of a read the place of its source in coherence, of a write its own place, of a choose its answer (0 is the last).
-Threads of one group are compared lexicographically; an execution represents its orbit iff their numbers follow that order. Places in
-coherence do not change when threads are renamed: each orbit is explored, and by exactly one execution; except where two threads that have
-read, or chosen, the same before come to an RMW: there both orders are explored.
+A thread's events have keys: of a read the place of its source in coherence, of a write its own place, of a choose its answer (0 is the
+last). Threads of one group are compared lexicographically; an execution represents its orbit iff their numbers follow that order.
+Places in coherence do not change when threads are renamed: each orbit is explored, and by exactly one execution; except where two
+threads that have read, or chosen, the same before come to an RMW: there both orders are explored.
 
-Being in order is one more axiom for the exploration, and it has what TruSt asks of axioms. It holds for what is left of a graph when a suffix
-goes, since only events with the same past are compared. And a graph that has it can be extended: by the last value in coherence, as ever, or,
-when a counterpart u in a thread of higher number is there already, by what u does: the same source, the place right before u's. That is
-consistent in every model in which events are ordered only by program order, reads-from, coherence and from-reads, since both threads have the
-same past: what would contradict it would contradict u. A successful RMW cannot share u's source: it takes the end of the chain of RMWs in front
-of the last plain write up to that source. (If there is none, then u's thread has the RMW before it in its prefix, and nothing is missing. But a
-past that was chosen as u's, when another would have done, may lead there: hence the exception above.) This extension takes the place of "added maximally" in the test of a revisit.
+Being in order is one more axiom for the exploration, and it has what TruSt asks of axioms. It holds for what is left of a graph when a
+suffix goes, since only events with the same past are compared. And a graph that has it can be extended: by the last value in coherence,
+as ever, or, when a counterpart u in a thread of higher number is there already, by what u does: the same source, the place right before
+u's. That is consistent in every model that orders events by program order, reads-from, coherence and from-reads alone: both threads
+have the same past, and what would contradict the event would contradict u. A successful RMW cannot share u's source: it takes the end
+of the chain of RMWs in front of the last plain write up to that source. (If there is none, then u's thread has the RMW before it in its
+prefix, and nothing is missing. But a past that was chosen as u's, when another would have done, may lead there: hence the exception
+above.) This extension takes the place of "added maximally" in the test of a revisit.
 
 The idea of an order on identical threads: Kokologiannakis, Marmanis, Vafeiadis, "SPORE: Combining symmetry and partial order reduction"
 (PLDI 2024); the way it is done here is another one.
 """
 from libc.stdint cimport int32_t
 from minikvm.check.graph cimport (
-    EF_RMW, EV_CHOOSE, EV_READ, EV_WRITE, INIT, NONE, event, in_prefix, location, mk_graph, po_thread, rank_of)
+    EF_RMW, EV_CHOOSE, EV_READ, EV_WRITE, INIT, NONE, event, in_prefix, location, mk_graph, rank_of)
 
 
 cdef bint was_there(const mk_graph *g, int32_t a, int32_t stamp_of_a, int32_t stamp, int32_t w) noexcept nogil:

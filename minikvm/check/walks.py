@@ -22,7 +22,8 @@ class RandomSearch:
     exhausted = False
 
     def __init__(
-        self, exploration: Steered, walks: int, seed: int, *, budget: Budget | None = None, progress: Callable[[Progress], object] | None = None
+        self, exploration: Steered, walks: int, seed: int, *, budget: Budget | None = None,
+        progress: Callable[[Progress], object] | None = None,
     ) -> None:
         if walks < 1:
             raise ValueError(f"random={walks}: at least one walk is needed")
@@ -53,8 +54,8 @@ class RandomSearch:
                 looked = time.monotonic()
                 if self.progress is not None and looked - told > 0.5:
                     told = looked
-                    done = self.estimate.walks / max(self.seconds, 1e-9)
-                    self.progress(Progress(exploration.executions, exploration.blocked, self.seconds, done, self.estimate.walks / self.wanted, 1))
+                    rate, share = self.estimate.walks / max(self.seconds, 1e-9), self.estimate.walks / self.wanted
+                    self.progress(Progress(exploration.executions, exploration.blocked, self.seconds, rate, share, 1))
         return False
 
 

@@ -220,16 +220,17 @@ cdef int task_call(lctx *t, line_t *line) except -1 nogil:
 
 cdef int run_interrupt(lctx *t, uint32_t pcpu) except -1 nogil:
     """An interrupt-context initiator's call, by whoever holds the slot: IRQs off, preemption off, its own context."""
+    cdef int made
     t.c.pcpu = <int>pcpu
     t.slot = slot_of(t.l, pcpu)
     t.c.irqs_off = 1
     t.c.preempt_count = 1
-    own_calls(t)
+    made = (<int (*)(lctx *) noexcept nogil>own_calls)(t)  # its exception is kept until the initiator has been told
     t.c.pcpu = -1
     t.slot = NULL
     mk_bare_store32(&t.done, MK_RELEASE, 1)
     os_futex_wake(&t.done, 1)
-    return 0
+    return made
 
 
 cdef bint withdraw(lctx *t, pcpu_t *p) noexcept nogil:
@@ -259,9 +260,12 @@ cdef int irq_main(lctx *t) except -1 nogil:
             continue
         set_where(t, W_IRQ)
         raise_irq(&t.c, t.l, p, P_WORK)
-        while not stopping(t.l) and not mk_bare_load32(&t.done, MK_ACQUIRE):
+        while not mk_bare_load32(&t.done, MK_ACQUIRE):
+            if stopping(t.l):
+                if withdraw(t, p):
+                    break  # else a holder has taken it: this context is its own until it is done
             # Nobody holds the slot, so nobody will take the work: withdraw it, and be the interrupted idle pCPU.
-            if not mk_bare_load32(&p.pending, MK_SEQ_CST) & P_HELD and withdraw(t, p):
+            elif not mk_bare_load32(&p.pending, MK_SEQ_CST) & P_HELD and withdraw(t, p):
                 if take(t, p):
                     t.c.irqs_off = 0
                     t.c.preempt_count = 0
@@ -274,7 +278,6 @@ cdef int irq_main(lctx *t) except -1 nogil:
                 break
             os_futex_wait(&t.done, 0, 1000000)
             bump(&t.beat, 1)
-    withdraw(t, p)
     finish_lines(t)
     return 0
 

@@ -37,7 +37,7 @@ cdef enum:
 cdef class PingPong:
     """``PingPong(backend)``: *backend* a Backend with native(). spin: its guests spin instead of sleeping.
 
-    lost: waits that ended by their timeout with work pending. early: waits that ended with none. Close it after use.
+    lost: waits that ended by their timeout with work pending. Close it after use.
     """
 
     cdef object backend, capsule
@@ -48,7 +48,7 @@ cdef class PingPong:
     cdef mk_line[4] lines
     cdef bint spins
     cdef readonly unsigned opened
-    cdef readonly uint64_t lost, early
+    cdef uint64_t[2] losses  # one for each side: its own thread alone writes it
 
     def __cinit__(self, backend, bint spin=False):
         cdef int i
@@ -77,6 +77,11 @@ cdef class PingPong:
             self.opened -= 1
             if self.b.close != NULL:
                 self.b.close(self.b, &self.bells[self.opened])
+
+    @property
+    def lost(self):
+        """Of both sides; read it when neither plays."""
+        return self.losses[0] + self.losses[1]
 
     @property
     def abilities(self):
@@ -151,7 +156,6 @@ cdef int await_work(PingPong self, unsigned who, uint64_t timeout_ns) except -1 
     while not work:
         work = stay(self, who, timeout_ns, False, &took)
         if took >= timeout_ns:
-            self.lost += work
+            self.losses[who] += work
             return 0
-        self.early += not work
     return 1

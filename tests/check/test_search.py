@@ -133,7 +133,8 @@ def test_a_checkpoint_of_something_else_is_refused(tmp_path):
     with pytest.raises(CheckpointError, match="something else"):
         explore(programs.handshake(2, 2), "tso", resume=file)
     data = json.loads(file.read_text())
-    for change, words in (({"minikvm": "0.0.0"}, "written by minikvm 0.0.0"), ({"minikvm_checkpoint": 2}, "format 2"), ({"parts": 3}, "damaged")):
+    changes = ({"minikvm": "0.0.0"}, "written by minikvm 0.0.0"), ({"minikvm_checkpoint": 2}, "format 2"), ({"parts": 3}, "damaged")
+    for change, words in changes:
         file.write_text(json.dumps({**data, **change}))
         with pytest.raises(CheckpointError, match=words):
             explore(programs.handshake(2, 2), resume=file)

@@ -170,7 +170,8 @@ def test_functions_in_declared_groups():
 def test_what_is_no_group():
     program = Program.parse("R x a; SPAWN 1 || W x 1 || W x 1 || R x b; R y c || R x c; R y a || R x c; R y c")
     assert groups_of(program, True) == [-1, -1, -1, 3, 3, -1]
-    for groups, words in (((1, 2),), "spawned"), (((3, 9),), "not there"), (((2, 3),), "other statements"), (((3, 4), (3, 4)), "two groups"):
+    wrong = (((1, 2),), "spawned"), (((3, 9),), "not there"), (((2, 3),), "other statements"), (((3, 4), (3, 4)), "two groups")
+    for groups, words in wrong:
         with pytest.raises(ProgramError, match=words):
             explore(program, symmetry=groups)
 

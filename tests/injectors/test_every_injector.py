@@ -26,8 +26,9 @@ def test_it_does_nothing_when_the_choice_is_no(vm: Standalone, injector: Any, in
 
 @pytest.mark.parametrize("name", sorted(ACTS))
 def test_it_acts_through_the_machine_once_when_the_choice_is_yes(vm: Standalone, injector: Any, name: str) -> None:
+    plug = injector(name)
     vm.recorder.answers = [1]
-    verdict = ask(vm, injector(name).native(), ACTS[name][1], 1)
+    verdict = ask(vm, plug.native(), ACTS[name][1], 1)
     assert (verdict, [op.name for op in vm.calls]) == (0, [ACTS[name][0]])
 
 

@@ -16,7 +16,7 @@ PATIENCE_MS = 150
 @pytest.fixture(scope="session")
 def manager():
     """The built-in plugins, loaded once."""
-    return Manager()
+    return Manager(no_plugins=True)
 
 
 @pytest.fixture

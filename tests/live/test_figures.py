@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from minikvm.plugins import Manager
 from minikvm.report.model import Report
 
-NAMES = Manager().names("strategy")
+NAMES = Manager(no_plugins=True).names("strategy")
 RARE = {"name": "preempt", "probability": 0.05}
 
 

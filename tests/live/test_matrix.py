@@ -11,7 +11,7 @@ from minikvm.plugins import Manager
 
 pytestmark = pytest.mark.matrix
 
-PLUGINS = Manager()
+PLUGINS = Manager(no_plugins=True)
 STRATEGIES = [n for n in PLUGINS.names("strategy") if n == os.environ.get("MINIKVM_TEST_STRATEGY", n)]
 BACKENDS = [n for n in PLUGINS.names("backend") if n == os.environ.get("MINIKVM_TEST_BACKEND", n)]
 BENIGN = [n for n in PLUGINS.names("injector") if PLUGINS.get("injector", n).cls.benign]

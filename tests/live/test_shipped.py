@@ -14,7 +14,7 @@ from minikvm import VM
 from minikvm.config.overrides import load_with
 from minikvm.plugins import Manager
 
-plugins = Manager()
+plugins = Manager(no_plugins=True)
 with VM(load_with(sys.argv[1], [("duration", "1s")], registry=plugins), plugins) as vm:
     report = vm.run()
     vcpus = len(vm.vcpus)

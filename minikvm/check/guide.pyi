@@ -1,0 +1,3 @@
+from minikvm.check.explorer import ReplayError
+
+class PathError(ReplayError): ...
