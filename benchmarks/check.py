@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from measure import Row
-from minikvm.check.exploration import Exploration
 
 from minikvm.check import programs
 from minikvm.check.cells import Checker
+from minikvm.check.exploration import Exploration
 from minikvm.check.kvm import Scene
 from minikvm.check.program import Program, explore
 from minikvm.config import load
