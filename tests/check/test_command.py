@@ -103,9 +103,9 @@ def test_the_counterexample_names_places_in_the_source(command, tmp_path):
     command(SEED, "--strategy", "v1-bitmap", "--model", "sc", code=1)
     rows = json.loads((tmp_path / "counterexample-v1-bitmap-sc-P1.json").read_text())["rows"]
     places = {row["text"]: row["place"] for row in rows}
-    assert places["reads vcpu0->cpu (plain)"].startswith("minikvm/core/kick.pxd:")
+    assert places["reads vcpu0->cpu (plain)"].startswith("minikvm/strategies/v1_bitmap.pyx:")
     line = int(places["reads vcpu0->cpu (plain)"].rpartition(":")[2])
-    assert "v.cpu" in (ROOT / "minikvm/core/kick.pxd").read_text().splitlines()[line - 1]
+    assert "v.cpu" in (ROOT / "minikvm/strategies/v1_bitmap.pyx").read_text().splitlines()[line - 1]
 
 
 def test_under_lkmm_the_counterexample_says_what_a_read_did_not_see(command, tmp_path):
