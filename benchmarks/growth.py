@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from measure import Row
-from minikvm.check.exploration import Exploration
 
 from minikvm.check import programs
+from minikvm.check.exploration import Exploration
 from minikvm.check.program import Program
 
 MODELS = ("sc", "tso", "rc11", "lkmm")

@@ -3,10 +3,10 @@
 from random import Random
 
 import pytest
-from minikvm.check.exploration import Exploration
 from small_programs import MODELS, some_programs
 
 from minikvm.check import programs
+from minikvm.check.exploration import Exploration
 from minikvm.check.guide import PathError
 
 LIMIT = 300
