@@ -110,7 +110,7 @@ def test_a_kill_loses_no_more_than_the_interval(jobs, tmp_path):
     file = tmp_path / "checkpoint"
     done = []
     for _ in range(2):  # the second one continues, and is killed as well
-        command = [sys.executable, "-c", CHILD, str(file), str(jobs), *(["resume"] if done else [])]
+        command = [sys.executable, "-I", "-c", CHILD, str(file), str(jobs), *(["resume"] if done else [])]
         child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         began = file.stat().st_mtime_ns if file.exists() else 0
         until = time.monotonic() + 30
