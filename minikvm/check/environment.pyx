@@ -5,7 +5,7 @@ from minikvm.check.pcpus cimport m_schedule, post
 from minikvm.check.scene cimport (
     ACTOR_IRQ, ACTOR_TASK, ACTOR_VCPU, LC_PAGE, LC_PAYLOAD, LC_REQUESTS, LC_TOKEN, LC_WAIT, SLOT_KICK, access, at, call, choose, kthread,
     make_call, scene)
-from minikvm.core.world cimport MK_CMPXCHG, MK_FULL, MK_RELAXED, MK_REQ_MASK, MK_XCHG, mk_ctx, mk_vcpu
+from minikvm.core.world cimport MK_CMPXCHG, MK_FULL, MK_PLAIN, MK_RELAXED, MK_REQ_MASK, MK_XCHG, mk_ctx, mk_vcpu
 
 
 cdef int take_interrupt(kthread *k, int32_t number) except -1 nogil:
@@ -65,7 +65,7 @@ cdef int m_walk(mk_ctx *c, mk_vcpu *v) except -1 nogil:
     for i in range(k.s.ncalls):
         q = &k.s.calls[i]
         if q.frees and q.targets >> v.idx & 1 and not requests >> (q.request & MK_REQ_MASK) & 1:
-            access(k, EV_READ, 0, 0, MK_RELAXED, at(k.s, LC_PAGE, q.initiator), 0, 0, b"page", &page)
+            access(k, EV_READ, 0, 0, MK_PLAIN, at(k.s, LC_PAGE, q.initiator), 0, 0, b"page", &page)
     return 0
 
 

@@ -9,7 +9,7 @@ from minikvm.check.pcpus cimport barrier_reached
 from minikvm.core.kick cimport dispatch
 from minikvm.core.requests cimport clear_request
 from minikvm.core.world cimport (
-    MK_ABI, MK_ACQUIRE, MK_AND, MK_BARRIER, MK_EV_CONSUMED, MK_EV_ENTRY_ABORT, MK_EV_SENDING, MK_GO, MK_OR, MK_RELAXED,
+    MK_ABI, MK_ACQUIRE, MK_AND, MK_BARRIER, MK_EV_CONSUMED, MK_EV_ENTRY_ABORT, MK_EV_SENDING, MK_GO, MK_OR, MK_PLAIN, MK_RELAXED,
     MK_RELEASE, MK_REQ_NO_ACTION, MK_SMP_MB, mk_atomic64, mk_ctx, mk_injector, mk_observer, mk_vcpu, mk_world)
 
 from minikvm.check.scope import ScopeError
@@ -200,9 +200,9 @@ checked_observer.event = watch
 
 # ---- calls ----
 
-cdef int plain_store(kthread *k, int32_t loc, uint64_t value, const char *name) except -1 nogil:
+cdef int write(kthread *k, int order, int32_t loc, uint64_t value, const char *name) except -1 nogil:
     cdef uint64_t nothing = 0
-    return access(k, EV_WRITE, 0, 0, MK_RELAXED, loc, value, 0, name, &nothing)
+    return access(k, EV_WRITE, 0, 0, order, loc, value, 0, name, &nothing)
 
 
 cdef uint64_t draw(kthread *k, const call *q) except? 0 nogil:
@@ -231,9 +231,9 @@ cdef int make_call(kthread *k, int32_t number) except -1 nogil:
     cdef int32_t i
     k.targets[0] = draw(k, q) if q.pick > 0 else q.targets
     if s.payload:
-        plain_store(k, at(s, LC_PAYLOAD, q.initiator), number + 1, b"payload")
+        write(k, MK_RELAXED, at(s, LC_PAYLOAD, q.initiator), number + 1, b"payload")
     if q.request & MK_REQ_NO_ACTION:
-        plain_store(k, at(s, LC_EVENT, q.initiator), 1, b"event")
+        write(k, MK_RELAXED, at(s, LC_EVENT, q.initiator), 1, b"event")
     k.call = number
     tell(k, NOTE_CALL, number, k.targets[0], q.request)
     dispatch(&k.c, q.request, NULL if q.all else k.targets)
@@ -245,6 +245,6 @@ cdef int make_call(kthread *k, int32_t number) except -1 nogil:
                 clear_request(&k.c, q.request, &s.vm.vcpus[i])
     if q.frees:
         access(k, EV_FENCE, 0, MK_SMP_MB, MK_RELAXED, -1, 0, 0, b"before the free", &nothing)
-        plain_store(k, at(s, LC_PAGE, q.initiator), 1, b"page")
+        write(k, MK_PLAIN, at(s, LC_PAGE, q.initiator), 1, b"page")
         tell(k, NOTE_FREED, number, q.initiator, 0)
     return 0
