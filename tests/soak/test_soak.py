@@ -22,7 +22,7 @@ RUNS = 60
 STARTS = 200
 MARGIN_KIB = 6 * 1024
 """What RSS may differ by without being a leak: the C library keeps some of what threads freed (arenas)."""
-PLUGINS = Manager()
+PLUGINS = Manager(no_plugins=True)
 STRATEGIES = PLUGINS.names("strategy")
 BACKENDS = PLUGINS.names("backend")
 CHANCES = {"stale-cpu": 0.002, "preempt": 0.0005, "delay": 0.002, "spurious-wakeup": 0.001, "spurious-ipi": 0.0005, "late-ipi": 0.02}
