@@ -4,6 +4,7 @@ from libc.stdint cimport int32_t, uint64_t
 from minikvm.check.explorer cimport mk_explorer
 from minikvm.check.graph cimport mk_graph
 
+cdef int no_memory() except -1 nogil
 cdef uint64_t rmw_result(int op, uint64_t old, uint64_t operand, uint64_t expected, bint *writes) noexcept nogil
 cdef bint await_satisfied(int condition, uint64_t value, uint64_t operand) noexcept nogil
 cdef void settle(mk_graph *g, int32_t id) noexcept nogil

@@ -75,7 +75,6 @@ ctypedef struct mk_explorer:
     uint64_t executions
     uint64_t blocked
     uint64_t discarded  # graphs whose awaits see an old value: not maximal, not counted
-    uint64_t added
     void *owner       # the Python object
     void *priv        # of whoever set program.complete
 

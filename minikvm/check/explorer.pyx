@@ -6,7 +6,7 @@ in coherence are not explored (such a graph is not maximal). Unsound for models 
 """
 from libc.stdint cimport int32_t, int64_t, uint64_t
 from libc.stdlib cimport calloc, free, realloc
-from minikvm.check.answers cimport backtrack, place_rmw, push, rmw_result, settle
+from minikvm.check.answers cimport backtrack, no_memory, place_rmw, push, rmw_result, settle
 from minikvm.check.graph cimport (
     EF_BLOCKED, EF_CREATE, EF_PENDING, EF_RMW, EV_CHOOSE, EV_READ, EV_SYNC, EV_WRITE, INIT, NONE, TH_BLOCKED, TH_ENDED, TH_JOINING,
     TH_RUNNABLE, co_last, event, graph_append, graph_free, graph_new, graph_note, graph_place, graph_unplace, graph_write_half, location,
@@ -17,11 +17,6 @@ from minikvm.check.symmetry cimport in_order
 
 class ReplayError(RuntimeError):
     """A thread did something else when it was run again with the same values: it depends on more than what it reads."""
-
-
-cdef int no_memory() except -1 nogil:
-    with gil:
-        raise MemoryError("the exploration does not fit into memory")
 
 
 # ---- additions ----
@@ -81,7 +76,6 @@ cdef int add_event(mk_explorer *x, int32_t t, const event *proto, uint64_t *valu
     cdef event e = proto[0]
     cdef int32_t id
     cdef bint guided
-    x.added += 1
     e.thread = t
     if e.kind == EV_READ:
         return add_read(x, &e, value)

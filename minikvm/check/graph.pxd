@@ -89,7 +89,6 @@ cdef struct mk_graph:
     int32_t n
     int32_t capacity
     int32_t nlocs
-    int32_t loc_capacity
     int32_t norder
     int32_t order_capacity
     int32_t *order    # of addition: 2 * id for an event, 2 * id + 1 for an RMW's write
