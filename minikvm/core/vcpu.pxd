@@ -18,7 +18,6 @@ cdef class VcpuTable:
 
 cdef class VCpu:
     cdef mk_vcpu *v          # only to be followed while the table lives, or the binding is not expired
-    cdef mk_vm *vm           # to compare, not to follow
     cdef readonly uint32_t idx
     cdef readonly uint32_t id
     cdef VcpuTable table     # keeps the memory; None where a binding answers for it

@@ -17,6 +17,8 @@ from enum import IntEnum as _IntEnum
 cdef extern from "stdlib.h" nogil:
     int posix_memalign(void **memory, size_t alignment, size_t size)
 
+cdef uint64_t last_serial = 0  # under the GIL
+
 MAX_VCPUS = MK_MAX_VCPUS
 MAX_PCPUS = MK_MAX_PCPUS
 CACHELINE = MK_CACHELINE
@@ -123,7 +125,10 @@ cdef class VcpuTable:
         if not kick_masks:
             raise OSError(_errno.ENOMEM, f"{_os.strerror(_errno.ENOMEM)} (the per-pCPU kick masks)")
         self.vm = vm = <mk_vm *>zalloc_lines(sizeof(mk_vm))
+        global last_serial
+        last_serial += 1
         vm.abi = MK_ABI
+        vm.serial = last_serial
         vm.nr_vcpus = count
         vm.nr_pcpus = pcpus
         vm.vcpu_words = bm_words(count)
@@ -236,7 +241,6 @@ cdef VCpu view_of(mk_vcpu *v, VcpuTable table, Binding binding):
     """A Python view of a vCPU. Exactly one of *table* and *binding* answers for the memory."""
     cdef VCpu view = VCpu.__new__(VCpu)
     view.v = v
-    view.vm = v.vm
     view.idx = v.idx
     view.id = v.id
     view.table = table

@@ -211,7 +211,7 @@ cdef CurrentVM current_vm(mk_ctx *c):
 cdef CurrentVM entered(dict views, mk_ctx *c):
     """The view of a context, bound for one more call."""
     cdef CurrentVM vm = views.get(<size_t>c)
-    if vm is None or vm.vm != c.vm or vm.vcpus_at != c.vm.vcpus:
+    if vm is None or vm.serial != c.vm.serial:  # the context of another VM may have stood at the same address
         vm = CurrentVM.__new__(CurrentVM)
         views[<size_t>c] = vm
     prepare(vm, c)

@@ -4,7 +4,7 @@ from libc.stdint cimport uint64_t
 from minikvm.core.bitmap cimport Bitmap
 from minikvm.core.cpumask cimport CpuMask
 from minikvm.core.vcpu cimport Binding
-from minikvm.core.world cimport mk_ctx, mk_vcpu, mk_vm
+from minikvm.core.world cimport mk_ctx
 
 
 cdef class Loan:
@@ -14,8 +14,7 @@ cdef class Loan:
 
 cdef class VmView:
     cdef Binding binding
-    cdef mk_vm *vm          # what it was made for: to compare, only followed through the binding
-    cdef mk_vcpu *vcpus_at
+    cdef uint64_t serial    # the VM that it was made for
     cdef list places        # a bound VCpu, or None, for each place; made when first asked for
     cdef list loans
     cdef unsigned depth     # calls in progress that it was given to

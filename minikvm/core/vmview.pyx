@@ -62,8 +62,7 @@ cdef int prepare(VmView view, mk_ctx *c) except -1:
     """Bind the view to a context."""
     if view.binding is None:
         view.binding = Binding()
-    view.vm = c.vm
-    view.vcpus_at = c.vm.vcpus
+    view.serial = c.vm.serial
     view.binding.c = c
     return 0
 

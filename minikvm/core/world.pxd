@@ -139,6 +139,7 @@ cdef extern from "<minikvm/minikvm.h>" nogil:
         const uint32_t *node_of
         const uint32_t *apic_of
         void *priv
+        uint64_t serial
     ctypedef struct mk_strategy:
         uint32_t abi
         uint32_t size

@@ -219,6 +219,20 @@ def test_one_capsule_may_serve_vm_after_vm() -> None:
     assert sent == [[1], [2], [1], [3]]
 
 
+def test_a_capsules_views_never_outlive_their_vm_though_the_next_may_stand_at_the_same_address() -> None:
+    class Naming:
+        def dispatch(self, vm: CurrentVM, request: int, targets: Bitmap) -> bool:
+            named.append([vcpu.id for vcpu in vm.vcpus])
+            return False
+
+    named: list[list[int]] = []
+    capsule = python_strategy(Naming())
+    ids = [[100 * n + place for place in range(2 + n % 3)] for n in range(200)]
+    for each in ids:
+        Standalone(len(each), strategy=capsule, ids=each).dispatch(0)
+    assert named == ids
+
+
 # ---- run loops ----
 
 

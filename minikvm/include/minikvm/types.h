@@ -7,7 +7,7 @@
 #define MINIKVM_TYPES_H
 #include "atomics.h"
 
-#define MK_ABI 2
+#define MK_ABI 3
 #define MK_MAX_VCPUS 4096
 #define MK_MAX_PCPUS 4096
 #define MK_MAX_REQUESTS 64
@@ -90,6 +90,7 @@ struct mk_vm {
 	const uint32_t *node_of;    /* NUMA node of each pCPU */
 	const uint32_t *apic_of;    /* APIC id of each pCPU */
 	void *priv;
+	uint64_t serial;      /* unique in the process: an address may be that of an earlier VM */
 };
 
 /* A strategy. All return -1 with a Python exception set when one struck. Unused members are NULL. */
