@@ -18,7 +18,7 @@ from minikvm.check.search import Budget, Progress, Search
 from minikvm.check.walks import RandomSearch
 from minikvm.config.assembly import create, native_of
 from minikvm.config.model import Plugin
-from minikvm.pluginload import PluginError, sentence
+from minikvm.pluginload import BeginAnew, PluginError, sentence
 from minikvm.properties import PROPERTIES, is_advisory
 
 if TYPE_CHECKING:
@@ -190,6 +190,8 @@ class Checker:
         self.version = version
         self.progress = progress
         self.cells: list[Cell] = []
+        self.shared: set[int] = set()
+        """Variables on the stacks of C code that several threads use, as explorations have found out."""
 
     # ---- one cell ----
 
@@ -200,6 +202,9 @@ class Checker:
         # stale-cpu is a choice of the vCPU that moves: see move_if_wanted() in pcpus.pyx.
         injectors = [create(self.manager, "injector", wanted) for wanted in self.config.injectors if wanted.name != "stale-cpu"]
         parts = [(made, "strategy"), (loop, "loop"), *((injector, "injector") for injector in injectors)]
+        for part, _ in parts:
+            if hasattr(part, "exposed"):
+                part.exposed = tuple(sorted(self.shared))
         native = [part.checked() for part, _ in parts]  # once: a second call may free what the first one gave
         python = any(capsule is None for capsule in native)
         capsules = [native_of(part, kind) if capsule is None else capsule for (part, kind), capsule in zip(parts, native, strict=True)]
@@ -234,11 +239,15 @@ class Checker:
                 checkpoint=self.file_of(self.how.checkpoint, cell), save_every=self.how.save_every, jobs=self.how.jobs,
                 state=found, progress=tell,
             )  # fmt: skip
+        anew = False
         try:
             search.run()
             cell.exhausted = search.exhausted
         except (ScopeError, CheckpointError, WorkerError, PluginError):
             raise
+        except BeginAnew as error:
+            self.shared.add(error.word)
+            anew = True
         except Exception as error:  # what a plugin raised, or did
             raise PluginError(f"strategy {strategy.name}, loop {self.loop.name}: {sentence(error)}", strategy.name) from error
         finally:
@@ -248,6 +257,9 @@ class Checker:
             if isinstance(search, RandomSearch):
                 cell.estimate = search.estimate.complete.mean + search.estimate.blocked.mean
             scene.close()
+        if anew:
+            self.cells.remove(cell)
+            return self.explore(number, strategy, model)
         return cell
 
     def fingerprint(self, strategy: Plugin, model: str) -> str:

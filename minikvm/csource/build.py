@@ -131,7 +131,9 @@ def build(path: Path, kind: str, *, checked: bool, name: str | None = None) -> B
     with tempfile.TemporaryDirectory(prefix="minikvm-c-") as work:
         unit = Path(work) / "unit.c"
         unit.write_text(whole)
-        flags = [*COMMON, *USERS, *defines, f"-I{INCLUDE}", f"-I{path.resolve().parent}"]
+        # What __FILE__ says is how the user named the file.
+        names = [f"-fmacro-prefix-map={path.resolve()}={shown}", f"-fmacro-prefix-map={INCLUDE}/="]
+        flags = [*COMMON, *USERS, *names, *defines, f"-I{INCLUDE}", f"-I{path.resolve().parent}"]
         expanded = _run([*compiler.command, "-E", *flags, "-DMK_C_WATCHED=1", *(["-DMK_C_CHECKED"] if checked else []), str(unit)])
         if expanded.returncode != 0:
             raise BadSource(explained(expanded.stderr, path, shown))
@@ -225,7 +227,7 @@ def known_names() -> tuple[str, ...]:
 def explained(said: str, path: Path, shown: str) -> str:
     """The compiler's message with the user's file as it was named, and the names that are near to one that is missing."""
     text = said.replace(str(path.resolve()), shown)
-    kept = [line for line in text.splitlines() if not re.match(r"In file included from .*unit\.c|\s+from .*unit\.c|cc1: ", line)]
+    kept = [line for line in text.splitlines() if not re.match(r"In file included from .*unit\.c|\s+from .*unit\.c|cc1: |At top level:$", line)]
     missing: list[str] = []
     patterns = (r"implicit declaration of function '(\w+)'", r"'(\w+)' undeclared", r"unknown type name '(\w+)'", r"undefined reference to `(\w+)'",
                 r"use of undeclared identifier '(\w+)'", r"call to undeclared function '(\w+)'")

@@ -11,6 +11,8 @@ from minikvm.core.world cimport MK_ABI, MK_LOOP_PUT_CLEARS_CPU, mk_loop, mk_stra
 
 import os as _os
 
+from minikvm import get_include as _get_include
+from minikvm.pluginload import BeginAnew as _BeginAnew
 from minikvm.pluginload import PluginError as _PluginError
 
 
@@ -22,6 +24,8 @@ cdef extern from *:
     #include <signal.h>
     #include <string.h>
     #include <sys/mman.h>
+    #include <sys/syscall.h>
+    #include <time.h>
     #include <ucontext.h>
     #include <unistd.h>
     #include "minikvm/cplug.h"
@@ -31,6 +35,8 @@ cdef extern from *:
     {
         return &mk_frame_of_thread;
     }
+
+    static __thread const char *mk_stack_low;
 
     /* ---- faults ---- */
 
@@ -53,6 +59,8 @@ cdef extern from *:
             f->pc = (const void *)uc->uc_mcontext.pc;
     #endif
             f->why = MK_C_LEFT_FAULT;
+            if (f->stack_low == NULL)
+                f->stack_low = mk_stack_low;
             _longjmp(f->out, 1);
         }
         /* Not ours: as if we were not here. The instruction runs again. */
@@ -63,6 +71,7 @@ cdef extern from *:
                     raise(number);
             }
     }
+    static void mk_look(int number);
     static void mk_catch_faults(void)
     {
         struct sigaction now, ours;
@@ -71,6 +80,14 @@ cdef extern from *:
         ours.sa_sigaction = mk_fault;
         ours.sa_flags = SA_SIGINFO | SA_NODEFER | SA_ONSTACK;
         sigemptyset(&ours.sa_mask);
+        sigaction(SIGVTALRM, NULL, &now);
+        if (now.sa_handler != mk_look) {
+            struct sigaction look;
+            memset(&look, 0, sizeof(look));
+            look.sa_handler = mk_look;
+            look.sa_flags = SA_NODEFER | SA_RESTART | SA_ONSTACK;
+            sigaction(SIGVTALRM, &look, NULL);
+        }
         for (i = 0; i < MK_FAULTS; i++) {
             sigaction(mk_fault_numbers[i], NULL, &now);
             if (now.sa_sigaction == mk_fault)
@@ -91,14 +108,69 @@ cdef extern from *:
         sigaltstack(&off, NULL);
         munmap(memory, MK_SIGNAL_STACK);
     }
-    static void mk_make_stack_key(void) { pthread_key_create(&mk_stack_key, mk_drop_stack); }
+    /*
+     * A loop without anything in it (`for (;;) ;`) has no basic block that a compiler would count. So each thread's own CPU time is looked at, too: the
+     * same call, in the user's code and no further for two seconds.
+     */
+    static __thread struct { struct mk_c_frame *f; uint64_t call, blocks, operations; int times; } mk_last_look;
+    static void mk_look(int number)
+    {
+        struct mk_c_frame *f = mk_frame_of_thread;
+        (void)number;
+        if (f == NULL || f != mk_last_look.f || f->call != mk_last_look.call || f->blocks != mk_last_look.blocks || f->operations != mk_last_look.operations) {
+            mk_last_look.f = f;
+            mk_last_look.times = 0;
+            if (f != NULL) {
+                mk_last_look.call = f->call;
+                mk_last_look.blocks = f->blocks;
+                mk_last_look.operations = f->operations;
+            }
+            return;
+        }
+        if (++mk_last_look.times < 4)
+            return;
+        mk_last_look.f = NULL;
+        mk_frame_of_thread = NULL;
+        f->why = MK_C_LEFT_LOOP;
+        _longjmp(f->out, 1);
+    }
+    static pthread_key_t mk_timer_key;
+    static void mk_drop_timer(void *timer) { timer_delete(timer); }
+    static void mk_make_timer(void)
+    {
+        struct sigevent event;
+        struct itimerspec every = { { 0, 500000000 }, { 0, 500000000 } };
+        timer_t timer;
+        memset(&event, 0, sizeof(event));
+        event.sigev_notify = SIGEV_THREAD_ID;
+        event.sigev_signo = SIGVTALRM;
+        event._sigev_un._tid = (pid_t)syscall(SYS_gettid);
+        if (timer_create(CLOCK_THREAD_CPUTIME_ID, &event, &timer) != 0)
+            return;
+        timer_settime(timer, 0, &every, NULL);
+        pthread_setspecific(mk_timer_key, timer);
+    }
+    static void mk_make_keys(void)
+    {
+        pthread_key_create(&mk_stack_key, mk_drop_stack);
+        pthread_key_create(&mk_timer_key, mk_drop_timer);
+    }
     static __thread int mk_has_stack;
     static struct mk_c_frame **mk_cell_with_stack(void)
     {
         if (mk_unlikely(!mk_has_stack)) {
             stack_t now;
+            pthread_attr_t attributes;
+            void *low = NULL;
+            size_t size = 0;
+            if (pthread_getattr_np(pthread_self(), &attributes) == 0) {
+                if (pthread_attr_getstack(&attributes, &low, &size) == 0)
+                    mk_stack_low = low;
+                pthread_attr_destroy(&attributes);
+            }
             mk_has_stack = 1;
-            pthread_once(&mk_stack_once, mk_make_stack_key);
+            pthread_once(&mk_stack_once, mk_make_keys);
+            mk_make_timer();
             if (sigaltstack(NULL, &now) == 0 && (now.ss_flags & SS_DISABLE)) {
                 memset(&now, 0, sizeof(now));
                 now.ss_size = MK_SIGNAL_STACK;
@@ -146,11 +218,18 @@ cdef extern from *:
         return dladdr(p, &info) ? info.dli_fbase : NULL;
     }
     """
+    ctypedef struct mk_c_line "struct { const char *file; unsigned line; }":
+        const char *file
+        unsigned line
     ctypedef struct mk_c_frame:
         int why
         int signo
         const void *pc
         const void *address
+        const void *blocks_at[8]
+        mk_c_line places[8]
+        uint64_t nplaces
+        const char *stack_low
         const char *text
         const char *file
         unsigned line
@@ -203,6 +282,9 @@ cdef extern from *:
     static int mk_find_segment(struct mk_segment *s) { return dl_iterate_phdr(mk_look_at, s); }
     """
 
+RUNTIME = b"/minikvm/csource/runtime/"
+HEADERS = _get_include() + "/"
+
 MAX_OPERATIONS = 20_000
 """Operations of one call, in one execution of a check, before it counts as a loop that never ends."""
 MAX_BLOCKS = 20_000_000
@@ -234,11 +316,11 @@ cdef int expose(mk_c_plugin *p, uint64_t word) except -1 nogil:
         raise Exposed(word)
 
 
-class Exposed(Exception):
-    """In a check, a thread has used a variable on another one's stack: from now on it is a variable of the explorer's. Begin anew."""
+class Exposed(_BeginAnew):
+    """In a check, a thread has used a variable on another one's stack: from now on it is a variable of the explorer's. *word*: which, for Library()."""
 
     def __init__(self, word):
-        super().__init__(f"the word at {word:#x} of a stack is used by another thread")
+        super().__init__(f"a variable on the stack of a C function is used by several threads (stack {word >> 32})")
         self.word = word
 
 
@@ -256,7 +338,8 @@ API.expose = expose
 cdef class Library:
     """One use of a compiled C file: it has variables of its own, though others use the same file. The capsule keeps it.
 
-    file: the library; lines: a lines.Lines; name: the user's file, for messages; checked: it is the explorer's; arm64: a put clears vcpu.cpu.
+    file: the library; lines: a lines.Lines; name: the user's file, for messages; checked: it is the explorer's; arm64: a put clears vcpu.cpu;
+    exposed: words of stacks that several threads use (Exposed.word), as the explorer's variables.
     OSError when it cannot be loaded, ImportError when it was built for another core.
     """
 
@@ -266,19 +349,24 @@ cdef class Library:
     cdef const char *base
     cdef object lines
     cdef str name
+    cdef str full_name
+    cdef bytes user_file
     cdef dict places   # pc -> (file, line)
     cdef dict symbols  # address -> name
     cdef list kept     # bytes that C code points to
 
-    def __cinit__(self, str file, lines, str name, bint checked, bint arm64=False):
+    def __cinit__(self, str file, lines, str name, bint checked, bint arm64=False, exposed=()):
         cdef mk_segment s
+        cdef uint32_t i
         self.lines = lines
         self.name = name
+        self.full_name = _os.path.realpath(name)
+        self.user_file = _os.fsencode(name)
         self.places = {}
         self.symbols = {}
         self.kept = []
         self.open(file)
-        self.plugin = <mk_c_plugin *>calloc(1, self.plugin_size())
+        self.plugin = <mk_c_plugin *>calloc(1, sizeof(mk_c_plugin))
         if self.plugin == NULL:
             raise MemoryError
         self.plugin.api = &API
@@ -293,10 +381,13 @@ cdef class Library:
         self.library.begin(self.plugin)
         if arm64:
             self.plugin.loop.flags = MK_LOOP_PUT_CLEARS_CPU
+        self.plugin.exposed = <uint64_t *>calloc(len(exposed) + 1, sizeof(uint64_t))
+        if self.plugin.exposed == NULL:
+            raise MemoryError
+        for i, word in enumerate(exposed):
+            self.plugin.exposed[i] = word
+        self.plugin.nexposed = len(exposed)
         mk_catch_faults()
-
-    cdef size_t plugin_size(self):
-        return sizeof(mk_c_plugin)
 
     cdef int open(self, str file) except -1:
         """A copy of the file that nobody else has loaded: two uses must not share variables."""
@@ -319,6 +410,7 @@ cdef class Library:
     def __dealloc__(self):
         if self.plugin != NULL:
             self.library.end(self.plugin)
+            free(self.plugin.exposed)
             free(self.plugin)
         if self.handle != NULL:
             dlclose(self.handle)
@@ -335,7 +427,8 @@ cdef class Library:
         found = self.places.get(key)
         if found is None:
             at = self.lines.at(<uintptr_t>pc - <uintptr_t>self.base - 1)
-            found = self.places[key] = (b"?", 0) if at is None else (_os.fsencode(at[0]), at[1])
+            found = (b"?", 0) if at is None else (_os.fsencode(self.name if at[0] == self.full_name else at[0].removeprefix(HEADERS)), at[1])
+            self.places[key] = found
         return found
 
     cdef int find(self, const void *pc, const void *address, const char **file, unsigned *line, const char **symbol) except -1:
@@ -351,18 +444,37 @@ cdef class Library:
             symbol[0] = <bytes>name
         return 0
 
+    cdef str place_of_frame(self, mk_c_frame *f):
+        """file:line of what went wrong: of the instruction, or, where that is in a header or in the runtime, of the user's last block before it."""
+        cdef uint64_t i
+        cdef const char *at_file
+        where, line = self.line_of(<const char *>f.pc + 1) if f.pc != NULL else (b"?", 0)
+        if where != self.user_file:
+            for i in range(min(f.blocks, 8)):
+                at = self.line_of(f.blocks_at[(f.blocks - 1 - i) % 8])
+                if at[0] == self.user_file:
+                    return f"{self.name}:{at[1]}"
+            for i in range(min(f.nplaces, 8)):
+                at_file = f.places[(f.nplaces - 1 - i) % 8].file
+                if at_file != NULL and <bytes>at_file == self.user_file:
+                    return f"{self.name}:{f.places[(f.nplaces - 1 - i) % 8].line}"
+        return f"{where.decode(errors='replace')}:{line}" if line and RUNTIME not in where else self.name
+
     cdef int fail(self, mk_c_frame *f) except -1:
         """Raise what ended a call: PluginError, with the user's line."""
         if f.why == MK_C_LEFT_BUG:
             if f.file == NULL:
                 raise _PluginError(f"{self.name}: {f.text.decode()}", self.name)
             raise _PluginError(f"{f.file.decode(errors='replace')}:{f.line}: {f.text.decode(errors='replace')}", self.name)
-        where, line = self.line_of(<const char *>f.pc + 1) if f.pc != NULL else (b"?", 0)
-        place = f"{where.decode(errors='replace')}:{line}" if line else self.name
+        place = self.place_of_frame(f)
         if f.why == MK_C_LEFT_FAULT:
+            if f.signo == 11 and f.stack_low != NULL and f.stack_low - 65536 <= <const char *>f.address < f.stack_low + 8192:
+                raise _PluginError(f"{place}: the stack overflows: a recursion without an end, or large local variables, in the C code", self.name)
             address = f", address {<uintptr_t>f.address:#x})" if f.signo in (11, 7) else ")"
             raise _PluginError(f"{place}: {SIGNALS.get(f.signo, f'a fault (signal {f.signo}')}{address} in the C code", self.name)
-        did = f"{f.operations} operations" if f.operations > self.plugin.max_operations else f"{f.blocks} basic blocks"
-        raise _PluginError(
-            f"{place}: a loop that does not end: after {did} in one call of one execution. Wait for another thread with smp_cond_load_acquire(), "
-            "which the explorer understands", self.name)
+        if f.operations > self.plugin.max_operations or f.blocks > self.plugin.max_blocks:
+            did = f"{f.operations:,} operations" if f.operations > self.plugin.max_operations else f"{f.blocks:,} basic blocks"
+            raise _PluginError(
+                f"{place}: a loop that does not end: after {did} in one call of one execution. To wait for another thread, use "
+                "smp_cond_load_acquire(), which the explorer understands", self.name)
+        raise _PluginError(f"{place}: a loop that does not end: two seconds in one call, and nothing was done", self.name)

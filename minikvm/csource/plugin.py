@@ -22,6 +22,8 @@ class CFile:
 
     path: ClassVar[Path]
     c_kind: ClassVar[str]
+    exposed: tuple[int, ...] = ()
+    """Variables on stacks that an exploration has found to be shared."""
 
     def load(self, checked: bool) -> Any:
         """The capsule of the file's functions. BadSource."""
@@ -30,7 +32,7 @@ class CFile:
 
         arch = getattr(getattr(self, "options", None), "arch", "x86")
         built = build(self.path, self.c_kind, checked=checked, name=str(self.path))
-        return Library(str(built.library), built.lines, str(self.path), checked, arch == "arm64").capsule(self.c_kind)
+        return Library(str(built.library), built.lines, str(self.path), checked, arch == "arm64", self.exposed).capsule(self.c_kind)
 
 
 class CStrategy(CFile, Strategy):

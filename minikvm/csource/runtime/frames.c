@@ -4,6 +4,7 @@
 __thread mk_ctx *mk_c_current;
 __thread int mk_c_failed;
 static __thread struct mk_c_frame **cell;
+static __thread uint64_t calls;
 
 struct mk_c_frame *frame_here(void) { return cell == NULL ? NULL : *cell; }
 
@@ -24,7 +25,10 @@ enum field field_of(const mk_ctx *c, const volatile void *p, mk_vcpu **vcpu)
 	}
 }
 
-#ifndef MK_C_CHECKED
+#ifdef MK_C_CHECKED
+#define LEFT_BY_LOOP MK_C_LEFT_LOOP
+#else
+#define LEFT_BY_LOOP MK_C_LEFT_END
 void outside(int (*fn)(mk_ctx *, void *), void *arg)
 {
 	struct mk_c_frame *f = frame_here();
@@ -35,6 +39,7 @@ void outside(int (*fn)(mk_ctx *, void *), void *arg)
 			mk_c_failed = 1;
 		return;
 	}
+	f->operations++;
 	*cell = NULL;
 	r = fn(c, arg);
 	*cell = f;
@@ -64,6 +69,7 @@ int call_user(mk_ctx *c, struct mk_c_plugin *self, uint32_t req, int (*fn)(struc
 	f.prev = c->frame;
 	f.self = self;
 	f.req = req;
+	f.call = ++calls;
 	c->frame = &f;
 	mk_c_current = c;
 	if (_setjmp(f.out) == 0) {
@@ -91,25 +97,19 @@ int call_user(mk_ctx *c, struct mk_c_plugin *self, uint32_t req, int (*fn)(struc
 void __sanitizer_cov_trace_pc(void);
 void __sanitizer_cov_trace_pc(void)
 {
-	struct mk_c_frame *f = cell == NULL ? NULL : *cell;
+	struct mk_c_frame *f = frame_here();
 	if (f == NULL)
 		return;
-#ifdef MK_C_CHECKED
-	f->blocks++;
-	f->last_pc = __builtin_return_address(0);
-#else
-	if (mk_likely(mk_bare_load32(&f->c->vm->stopping, MK_RELAXED) == 0))
+	f->blocks_at[f->blocks++ % 8] = __builtin_return_address(0);
+#ifndef MK_C_CHECKED
+	/* Live, only the VM's end counts: what does not come to its own end soon after it never does. */
+	if (mk_likely(mk_bare_load32(&f->c->vm->stopping, MK_RELAXED) == 0)) {
+		f->blocks_allowed = f->blocks + f->self->max_blocks;
 		return;
-	f->blocks++; /* the VM ends: what does not come to its end soon never does */
-#endif
-	if (mk_unlikely(f->blocks > f->self->max_blocks)) {
-		f->pc = __builtin_return_address(0);
-#ifdef MK_C_CHECKED
-		leave(f, MK_C_LEFT_LOOP);
-#else
-		leave(f, MK_C_LEFT_END);
-#endif
 	}
+#endif
+	if (mk_unlikely(f->blocks > f->blocks_allowed))
+		leave(f, LEFT_BY_LOOP);
 }
 
 /* ---- the tables ---- */

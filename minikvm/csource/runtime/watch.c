@@ -28,10 +28,19 @@ static bool in_world(mk_ctx *c, const struct mk_c_access *a)
 	if (c->world == NULL)
 		return false;
 #ifdef MK_C_CHECKED
-	return is_shared(c, a->p);
+	return a->shared;
 #else
 	return a->size >= 4; /* the injected world does the same, and knows no smaller ones */
 #endif
+}
+
+/* Where the user's code was last, for what is said of a loop that does not end. */
+static void remember_place(struct mk_c_frame *f, const char *file, unsigned line)
+{
+	if (f == NULL)
+		return;
+	f->places[f->nplaces % 8].file = file;
+	f->places[f->nplaces++ % 8].line = line;
 }
 
 static const char *const names[] = { NULL, "vcpu.requests", "vcpu.mode", "vcpu.cpu", "vcpu.wait", "vcpu.strategy", NULL };
@@ -45,6 +54,12 @@ static int access(mk_ctx *c, void *arg)
 	uint64_t old = 0;
 	if (names[field] != NULL)
 		a->what = names[field];
+#ifdef MK_C_CHECKED
+	a->shared = is_shared(c, a->p);
+	if (a->shared && (make_shared(c, a->p) < 0 || take_size(c, a->p, a->size, a->order == MK_PLAIN) < 0))
+		return -1;
+#endif
+	remember_place(f, a->file, a->line);
 	if (note_before(c, f, a, field, v) < 0)
 		return -1;
 	if (in_world(c, a)) {
@@ -110,6 +125,10 @@ static int await(mk_ctx *c, void *arg)
 {
 	struct mk_c_access *a = arg;
 	int r;
+#ifdef MK_C_CHECKED
+	if (make_shared(c, a->p) < 0)
+		return -1;
+#endif
 	if (c->world != NULL && c->world->wait_change != NULL) {
 		mk_here(c, a->file, a->line);
 		r = c->world->wait_change(c, (const void *)a->p, a->size, a->order, a->what, a->expected, &a->value);
@@ -133,7 +152,9 @@ uint64_t mk_c_await(const volatile void *p, int size, int order, uint64_t seen, 
 static int lock(mk_ctx *c, void *arg)
 {
 	struct simple *s = arg;
-	return mk_lock_at(c, s->lock, s->at->what, s->at->file, s->at->line);
+	if (mk_lock_at(c, s->lock, s->at->what, s->at->file, s->at->line) < 0)
+		return -1;
+	return mk_bare_load32(&c->vm->stopping, MK_RELAXED) ? MK_C_END : 0; /* who waits for a lock at the VM's end has not got it */
 }
 void mk_c_lock(mk_atomic64 *word, const struct mk_c_place *at)
 {
