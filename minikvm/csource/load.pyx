@@ -269,6 +269,7 @@ cdef extern from *:
     void *dlopen(const char *, int)
     void *dlsym(void *, const char *)
     int dlclose(void *)
+    int close(int)
     const char *dlerror()
     int memfd_create(const char *, unsigned)
     int dl_iterate_phdr(int (*)(void *, size_t, void *), void *)
@@ -346,6 +347,7 @@ cdef class Library:
     cdef mk_c_plugin *plugin
     cdef const mk_c_library *library
     cdef void *handle
+    cdef int fd
     cdef const char *base
     cdef object lines
     cdef str name
@@ -358,6 +360,7 @@ cdef class Library:
     def __cinit__(self, str file, lines, str name, bint checked, bint arm64=False, exposed=()):
         cdef mk_segment s
         cdef uint32_t i
+        self.fd = -1
         self.lines = lines
         self.name = name
         self.full_name = _os.path.realpath(name)
@@ -393,13 +396,12 @@ cdef class Library:
         """A copy of the file that nobody else has loaded: two uses must not share variables."""
         cdef int fd = memfd_create(b"minikvm-c", MFD_CLOEXEC)
         path = file
+        self.fd = fd  # stays open: dlopen() knows a library that is there by its path, which must not be another one's
         if fd >= 0:
             with open(file, "rb") as source, open(fd, "wb", closefd=False) as copy:
                 copy.write(source.read())
             path = f"/proc/self/fd/{fd}"
         self.handle = dlopen(_os.fsencode(path), RTLD_NOW | RTLD_LOCAL)
-        if fd >= 0:
-            _os.close(fd)
         if self.handle == NULL:
             raise OSError(f"{self.name}: its library {file} cannot be loaded: {dlerror().decode(errors='replace')}")
         self.library = <const mk_c_library *>dlsym(self.handle, b"mk_c_entry")
@@ -414,6 +416,8 @@ cdef class Library:
             free(self.plugin)
         if self.handle != NULL:
             dlclose(self.handle)
+        if self.fd >= 0:
+            close(self.fd)
 
     def capsule(self, kind):
         """The capsule of its mk_strategy or mk_loop (*kind*: "strategy", "loop"), which keeps this object."""

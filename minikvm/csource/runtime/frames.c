@@ -41,6 +41,8 @@ void outside(int (*fn)(mk_ctx *, void *), void *arg)
 	}
 	f->operations++;
 	*cell = NULL;
+	if (f->is_loop && note_own_mode(c, f) < 0)
+		leave(f, MK_C_LEFT_EXCEPTION);
 	r = fn(c, arg);
 	*cell = f;
 	mk_c_current = c;
@@ -70,6 +72,7 @@ int call_user(mk_ctx *c, struct mk_c_plugin *self, uint32_t req, int (*fn)(struc
 	f.self = self;
 	f.req = req;
 	f.call = ++calls;
+	f.is_loop = job->is_loop;
 	c->frame = &f;
 	mk_c_current = c;
 	if (_setjmp(f.out) == 0) {
@@ -87,8 +90,9 @@ int call_user(mk_ctx *c, struct mk_c_plugin *self, uint32_t req, int (*fn)(struc
 	}
 	if (f.why != MK_C_LEFT_NOT)
 		return self->api->failed(&f);
-	if (c->world != NULL || c->observer != NULL)
-		r = note_looked(c, &f);
+	c->frame = &f;
+	r = note_own_mode(c, &f) < 0 ? -1 : note_looked(c, &f);
+	c->frame = f.prev;
 	return r;
 }
 #endif
@@ -150,7 +154,7 @@ static int watched_enter(struct mk_c_job *job)
 }
 static int enter(mk_ctx *c, const mk_loop *l, mk_vcpu *v)
 {
-	struct mk_c_job job = { .v = v };
+	struct mk_c_job job = { .is_loop = 1, .v = v };
 	if (call_user(c, l->self, 0, watched_enter, &job) < 0)
 		return -1;
 	return job.result != 0;

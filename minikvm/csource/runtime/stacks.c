@@ -104,6 +104,7 @@ int call_user(mk_ctx *c, struct mk_c_plugin *self, uint32_t req, int (*fn)(struc
 	memset((char *)f + offsetof(struct mk_c_frame, why), 0, sizeof(*f) - offsetof(struct mk_c_frame, why));
 	f->req = req;
 	f->call = ++calls;
+	f->is_loop = job->is_loop;
 	f->depth = outer == NULL ? 0 : outer->depth + 1;
 	f->thread = t;
 	f->own = &t->own;

@@ -256,6 +256,8 @@ void mk_c_masked(int32_t cpu)
 static int handle(mk_ctx *c, void *arg)
 {
 	struct simple *s = arg;
+	if (s->at == NULL) /* before the bit is cleared */
+		return mk_note(c, MK_EV_CONSUME_BEGIN, s->v, (uint64_t)s->number, 0);
 	if (c->vm->machine->handle(c, s->v, (unsigned)s->number) < 0)
 		return -1;
 	if (mk_note(c, MK_EV_CONSUME_END, s->v, (uint64_t)s->number, 0) < 0)
@@ -274,6 +276,11 @@ static int work_pending(mk_ctx *c, void *arg)
 	s->answer = c->vm->machine->work_pending(c);
 	return s->answer < 0 ? -1 : 0;
 }
+void mk_c_handle_begin(mk_vcpu *v, unsigned nr)
+{
+	struct simple s = { .v = v, .number = (int)nr };
+	outside(handle, &s);
+}
 int mk_c_work_pending(const struct mk_c_place *at)
 {
 	struct simple s = { .at = at };
@@ -284,19 +291,22 @@ static int run_guest(mk_ctx *c, void *arg)
 {
 	struct simple *s = arg;
 	struct mk_c_frame *f = c->frame;
-	if (f->in_entry == 2 && (mk_note(c, MK_EV_ENTRY_END, s->v, 0, 0) < 0 || mk_note(c, MK_EV_ENTRY_BEGIN, s->v, 0, 0) < 0))
-		return -1; /* a fast-path exit, after which the last check was repeated */
+	if (note_last_check(c, f) < 0) /* entered again without one */
+		return -1;
 	mk_remember(c, MK_PT_ENTRY_ENTER);
 	if (mk_note(c, MK_EV_ENTRY_COMMIT, s->v, 0, 0) < 0 || mk_point(c, MK_PT_ENTRY_ENTER, s->v) < 0)
 		return -1;
-	f->in_entry = 2;
+	f->entry = ENTRY_GUEST;
 	f->ran = 1;
 	mk_here(c, s->at->file, s->at->line);
 	s->answer = c->vm->machine->enter_guest(c, s->v);
 	if (s->answer < 0)
 		return -1;
 	mk_remember(c, MK_PT_ENTRY_EXIT);
-	return mk_point(c, MK_PT_ENTRY_EXIT, s->v) < 0 ? -1 : 0;
+	if (mk_point(c, MK_PT_ENTRY_EXIT, s->v) < 0 || mk_note(c, MK_EV_ENTRY_END, s->v, 0, 0) < 0)
+		return -1;
+	f->entry = s->answer ? ENTRY_LEFT_AGAIN : ENTRY_LEFT;
+	return 0;
 }
 int mk_c_run_guest(mk_vcpu *v, const struct mk_c_place *at)
 {

@@ -28,6 +28,7 @@ struct mk_c_access {
 	int shared; /* a check: the explorer has to know of it */
 };
 struct mk_c_job { /* one call of the user's function */
+	int is_loop;
 	uint32_t req;
 	const uint64_t *targets;
 	mk_vcpu *v;
@@ -51,7 +52,7 @@ struct mk_c_frame {
 	int depth, quiet;
 	struct mk_c_look look;
 	/* the vCPU's side */
-	int in_entry, in_walk, ran;
+	int is_loop, entry, in_walk, ran;
 	uint64_t seen;
 	/* of a fault, and of what is said of it */
 	int signo;
