@@ -3,8 +3,9 @@
 The notes are ghost state: nothing under test sees them. What they say is joined to events by position: a note stands after so many events.
 """
 from libc.stdint cimport int32_t, uint32_t, uint64_t
-from minikvm.check.graph cimport EF_MUST, EV_FENCE, EV_READ, EV_WRITE, INIT, TH_BLOCKED, co_last, event, mk_graph, note, po_thread, rank_of
-from minikvm.check.model cimport MODEL_KERNEL_RACES, MODEL_RF_ORDERS, mk_model
+from minikvm.check.graph cimport EF_MUST, EV_READ, EV_WRITE, INIT, TH_BLOCKED, co_last, event, mk_graph, note, po_thread, rank_of
+from minikvm.check.look cimport may_find_older
+from minikvm.check.model cimport MODEL_KERNEL_RACES, mk_model
 from minikvm.check.races cimport find_races, race
 from minikvm.check.scene cimport (
     LC_EVENT, LC_MODE, LC_PAGE, LC_PAYLOAD, LC_REQUESTS, NOTE_MASK, NOTE_RESTS, NOTE_SLEEPS, NOTE_WAITS_GATE, call, scene)
@@ -13,8 +14,7 @@ from minikvm.check.stays cimport (
     stay)
 from minikvm.core.bits cimport ctz64
 from minikvm.core.world cimport (
-    MK_ACQ_REL, MK_EV_CONSUMED, MK_EV_DEFERRED, MK_EV_MADE, MK_EV_MASKED, MK_EV_MODE, MK_EV_WOKE, MK_FULL, MK_RELEASE, MK_REQ_MASK,
-    MK_REQ_NO_ACTION, MK_REQ_NO_WAKEUP, MK_SMP_MB)
+    MK_EV_CONSUMED, MK_EV_DEFERRED, MK_EV_MADE, MK_EV_MASKED, MK_EV_MODE, MK_EV_WOKE, MK_REQ_MASK, MK_REQ_NO_ACTION, MK_REQ_NO_WAKEUP)
 
 
 # ---- P2, P8: about calls ----
@@ -58,17 +58,26 @@ cdef bint missed(const judging *j, const made_call *c, const stay *e) noexcept n
 
 
 cdef bint saw_end(judging *j, const made_call *c, const stay *e) except -1 nogil:
-    """Has the call seen that the stay is over: by its read of mode, or by what it waited for?"""
+    """Has the call seen that the stay is over, by its read of mode or by what it waited for: who looked at the mode now had to find it so.
+
+    That is the model's own question (look.pyx), and the first two answers spare us it: reads of one location do not go back in coherence,
+    and what happens before a read is not too new for it, in any model.
+    """
     cdef const po_thread *th = &j.g.th[c.thread]
     cdef int32_t i
     cdef const event *x
+    cdef bint missable
     if e.ended == NONE_YET:
         return False
     for i in range(c.begin, c.end):
         x = &j.g.ev[th.ev[i]]
         if x.kind & EV_READ and x.loc == loc_of(j.s, LC_MODE, e.vcpu) and rank_of(j.g, x.rf) >= j.g.ev[e.ended].rank:
             return True
-    return c.end > c.begin and ordered_after(j, e.ended, th.ev[c.end - 1])
+    if c.end > 0 and ordered_after(j, e.ended, th.ev[c.end - 1]):
+        return True
+    missable = may_find_older(j.m, j.g, c.thread, c.end, e.ended)
+    j.clocks_there = False  # a model may have computed its own
+    return not missable
 
 
 cdef int judge_wait(judging *j, const made_call *c) except -1 nogil:
@@ -217,12 +226,12 @@ cdef int judge_blocked(judging *j, int32_t t) except -1 nogil:
 
 # ---- P4, P6 ----
 
-cdef int judge_walks_by_races(judging *j, const mk_model *m) except -1 nogil:
+cdef int judge_walks_by_races(judging *j) except -1 nogil:
     """P4 where the model has its own idea of what orders plain accesses, which those to a page are."""
     cdef const mk_graph *g = j.g
     cdef race some[64]
     cdef int32_t i, r, w, first = loc_of(j.s, LC_PAGE, 0)
-    for i in range(min(find_races(m, g, some, 64), 64)):
+    for i in range(min(find_races(j.m, g, some, 64), 64)):
         r = some[i].first
         w = some[i].second
         if not first <= g.ev[r].loc < first + j.s.count[<int>LC_PAGE]:
@@ -233,30 +242,15 @@ cdef int judge_walks_by_races(judging *j, const mk_model *m) except -1 nogil:
     return 0
 
 
-cdef bint released_to(judging *j, int32_t r, int32_t w) except -1 nogil:
-    """Is *w* behind a release that follows the read *r*, with no smp_wmb() between them? (C11's release fence, which it is taken for here,
-    orders reads as well; the kernel's does not.) Then it is ordered in every model."""
-    cdef const po_thread *th = &j.g.th[j.g.ev[r].thread]
-    cdef const event *e
-    cdef int32_t i
-    for i in range(j.g.ev[r].index + 1, th.n):
-        e = &j.g.ev[th.ev[i]]
-        if e.kind == EV_FENCE:
-            return e.op == MK_SMP_MB and ordered(j, th.ev[i], w)
-        if e.kind & EV_WRITE and (e.order == MK_RELEASE or e.order == MK_ACQ_REL or e.order == MK_FULL):
-            return ordered(j, th.ev[i], w)
-    return False
-
-
 cdef bint pages_may_race(judging *j) except -1 nogil:
-    """The quick test before judge_walks_by_races()."""
+    """The quick test before judge_walks_by_races(). A smp_mb() stands before the free: what is ordered to it is so for any access."""
     cdef const mk_graph *g = j.g
     cdef int32_t i, k, r, loc
     for i in range(j.s.count[<int>LC_PAGE]):
         loc = loc_of(j.s, LC_PAGE, i)
         for k in range(g.loc[loc].nreads if g.loc[loc].nco else 0):
             r = g.loc[loc].reads[k]
-            if not released_to(j, r, g.loc[loc].co[0]) and not ordered(j, g.loc[loc].co[0], r):
+            if not ordered(j, r, g.loc[loc].co[0]) and not ordered(j, g.loc[loc].co[0], r):
                 return True
     return False
 
@@ -311,9 +305,9 @@ cdef int judge(const scene *s, const mk_model *m, const mk_graph *g, uint32_t wa
     cdef made_call c
     cdef int32_t t, at
     j.s = s
+    j.m = m
     j.g = g
     j.wanted = wanted
-    j.rf_orders = m.flags & MODEL_RF_ORDERS
     j.clocks_there = False
     j.out = out
     j.n = 0
@@ -329,7 +323,7 @@ cdef int judge(const scene *s, const mk_model *m, const mk_graph *g, uint32_t wa
     if wanted >> 4 & 1 and s.walks | s.migrates:
         if m.flags & MODEL_KERNEL_RACES:
             if pages_may_race(&j):
-                judge_walks_by_races(&j, m)
+                judge_walks_by_races(&j)
         else:
             judge_walks(&j)
     return j.n
