@@ -1,8 +1,8 @@
 """A read that nobody made: what the memory model would let it find.
 
-"Has the call seen that the vCPU left the guest?" is no question of happens-before, which each model has another of, and the kernel's none.
-It is this: could the caller, looking at vcpu.mode as its call returns, still find it as it was before? The model itself answers: the read is
-added, of an older value, to what had happened so far, and the model is asked whether that is consistent.
+"Has the call seen that the vCPU left the guest?" is no question of happens-before, which each model has another of, and the kernel's
+none. It is this: could the caller, looking at vcpu.mode as its call returns, still find it as it was before? The model itself answers: the
+read is added, of an older value, to what had happened so far, and the model is asked whether that is consistent.
 
 - Under sc it is so unless every interleaving of this execution has the store before the call's return.
 - Under tso a store that still sits in a store buffer is not found, one that was seen by anybody is.

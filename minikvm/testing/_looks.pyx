@@ -11,8 +11,8 @@ from minikvm.core.native cimport loop_capsule, strategy_capsule
 from minikvm.core.requests cimport make_request
 from minikvm.core.world cimport (
     MK_ABI, MK_ACQUIRE, MK_EV_DEFERRED, MK_EV_WALK_BEGIN, MK_EV_WALK_END, MK_OUTSIDE_GUEST_MODE, MK_READING_SHADOW_PAGE_TABLES,
-    MK_RELAXED, MK_RELEASE, MK_REQ_WAIT, MK_SMP_MB, MK_SMP_RMB, MK_SMP_WMB, mk_atomic32, mk_ctx, mk_fence, mk_load32, mk_loop, mk_note, mk_store32,
-    mk_strategy, mk_vcpu)
+    MK_RELAXED, MK_RELEASE, MK_REQ_WAIT, MK_SMP_MB, MK_SMP_RMB, MK_SMP_WMB, mk_atomic32, mk_ctx, mk_fence, mk_load32, mk_loop, mk_note,
+    mk_store32, mk_strategy, mk_vcpu)
 
 from minikvm.kinds import Loop, Strategy
 
