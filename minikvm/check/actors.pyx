@@ -23,6 +23,7 @@ cdef void begin(kthread *k) noexcept nogil:
     k.nacks = 0
     k.in_point = 0
     k.in_irq = 0
+    k.asked = NULL
     k.interrupted = 0
     k.migrated = 0
     k.aborted = 0

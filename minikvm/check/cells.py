@@ -13,7 +13,7 @@ from minikvm.check.counterexample import Finding, make_schedule
 from minikvm.check.fingerprint import fingerprint
 from minikvm.check.jobs import WorkerError
 from minikvm.check.kvm import Scene
-from minikvm.check.scope import Scope, ScopeError, scope_of
+from minikvm.check.scope import Scope, ScopeError, UndeclaredUseError, scope_of
 from minikvm.check.search import Budget, Progress, Search
 from minikvm.check.walks import RandomSearch
 from minikvm.config.assembly import create, native_of
@@ -197,13 +197,14 @@ class Checker:
         """The scene of one cell. PluginError, ConfigError, NotFound."""
         made = create(self.manager, "strategy", strategy)
         loop = create(self.manager, "loop", self.loop)
-        # stale-cpu is a choice of the vCPU that moves: see move_if_wanted() in pcpus.pyx.
-        injectors = [create(self.manager, "injector", wanted) for wanted in self.config.injectors if wanted.name != "stale-cpu"]
+        injectors = [create(self.manager, "injector", wanted) for wanted in self.config.injectors]
+        # A move is a choice of the vCPU that is moved (see move_if_wanted() in pcpus.pyx), so nobody asks the injector for it.
+        injectors = [injector for injector in injectors if "migrate" not in injector.uses]
         parts = [(made, "strategy"), (loop, "loop"), *((injector, "injector") for injector in injectors)]
         native = [part.native() for part, _ in parts]  # once: a second call may free what the first one gave
         python = any(capsule is None for capsule in native)
         capsules = [native_of(part, kind) if capsule is None else capsule for (part, kind), capsule in zip(parts, native, strict=True)]
-        self.scope.membarrier = "membarrier" in getattr(made, "uses", ()) or made.name == "asymmetric"
+        self.scope.membarrier = "membarrier" in {*made.uses, *loop.uses}
         scene = Scene(self.scope, self.manager.create("model", model), capsules[0], capsules[1], capsules[2:], python, on_violation)
         scene.objects = (made, loop, injectors, capsules)
         return scene
@@ -239,6 +240,11 @@ class Checker:
             cell.exhausted = search.exhausted
         except (ScopeError, CheckpointError, WorkerError, PluginError):
             raise
+        except UndeclaredUseError as error:
+            word, injector = error.args
+            who = f"injector {injector}" if injector else f"strategy {strategy.name} or loop {self.loop.name}"
+            rule = f'expected uses = frozenset({{"{word}"}}) in its class, which a check must know beforehand'
+            raise PluginError(f"{who}: calls {word}() and does not say so: {rule}", injector or strategy.name) from None
         except Exception as error:  # what a plugin raised, or did
             raise PluginError(f"strategy {strategy.name}, loop {self.loop.name}: {sentence(error)}", strategy.name) from error
         finally:

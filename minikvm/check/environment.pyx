@@ -7,6 +7,13 @@ from minikvm.check.scene cimport (
     make_call, scene)
 from minikvm.core.world cimport MK_CMPXCHG, MK_FULL, MK_PLAIN, MK_RELAXED, MK_REQ_MASK, MK_XCHG, mk_ctx, mk_vcpu
 
+from minikvm.check.scope import UndeclaredUseError
+
+
+cdef int undeclared(kthread *k, const char *word) except -1 nogil:
+    with gil:
+        raise UndeclaredUseError(word.decode(), k.asked.name.decode() if k.asked != NULL else "")
+
 
 cdef int take_interrupt(kthread *k, int32_t number) except -1 nogil:
     """An interrupt of the workload happens once, wherever it strikes first. 1 when it was this thread's."""
@@ -86,7 +93,9 @@ cdef int m_handle(mk_ctx *c, mk_vcpu *v, unsigned nr) except -1 nogil:
 
 
 cdef int m_migrate(mk_ctx *c, mk_vcpu *v, int walk) except -1 nogil:
-    return 0  # it moves when it chooses to: move_if_wanted()
+    """Who says that he moves vCPUs is not asked in a check: a vCPU moves when it chooses to, move_if_wanted(). So somebody did not say."""
+    undeclared(<kthread *>c, b"migrate")
+    return 0
 
 
 cdef int m_preempt(mk_ctx *c) except -1 nogil:

@@ -1,6 +1,7 @@
 """The checked machine. What of a real one it keeps, and what it leaves out: docs/check.md, "The machine"."""
 from libc.stdint cimport int32_t, uint64_t
-from minikvm.check.environment cimport m_delay, m_handle, m_migrate, m_preempt, m_spurious_ipi, m_spurious_wakeup, m_wake, m_walk
+from minikvm.check.environment cimport (
+    m_delay, m_handle, m_migrate, m_preempt, m_spurious_ipi, m_spurious_wakeup, m_wake, m_walk, undeclared)
 from minikvm.check.explorer cimport AWAIT_ANY, AWAIT_EQ, AWAIT_NE, OP_LOCK, OP_OR_IF
 from minikvm.check.graph cimport EF_AWAIT, EF_MUST, EF_NORETURN, EF_RMW, EV_FENCE, EV_READ, EV_WRITE
 from minikvm.check.scene cimport (
@@ -219,6 +220,8 @@ cdef int m_membarrier(mk_ctx *c) except -1 nogil:
     cdef scene *s = k.s
     cdef int32_t p, send = k.first_barrier + k.barriers
     cdef uint64_t nothing = 0
+    if not s.uses_membarrier:
+        undeclared(k, b"membarrier")
     if k.barriers >= k.max_sends:
         too_many_sends()
     k.barriers += 1
