@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +26,12 @@ class Finding:
     vcpu: int
     call: int
     other: tuple[int, int] | None
+    needless: int = 0
+
+    @classmethod
+    def of(cls, property: str, where: Mapping[str, Any]) -> Finding:
+        """From what a scene says of it."""
+        return cls(property, **where)
 
 
 class Drawer:
@@ -144,7 +151,7 @@ class Drawer:
     def _mark(self) -> None:
         f = self.finding
         row = None
-        if f.property == "P2":
+        if f.property in ("P2", "P9"):
             for at, note in enumerate(self.graph.notes[f.thread]):
                 if note.kind == RETURNED and note.subject == f.call:
                     row = self.note_steps.get((f.thread, at))
@@ -213,6 +220,9 @@ class Drawer:
         if f.property == "P7":
             what = self.words.text(self.graph.threads[f.thread][f.index])
             return f"{scope.actors[f.thread].name} waits for ever: {what}."
+        if f.property == "P9":
+            some = f"{f.needless} IPIs in this execution are" if f.needless > 1 else "An IPI in this execution is"
+            return f"{some} more than the truth table allows, most of them of the call for {name}."
         if f.vcpu >= 0:
             return f"The call for {name} did not do what its targets ask: vCPU {f.vcpu} was {self._touched(f)}."
         return f"The call for {name} sent another mask than it had built: a pCPU is missing in it."

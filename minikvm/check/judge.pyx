@@ -3,6 +3,7 @@
 The notes are ghost state: nothing under test sees them. What they say is joined to events by position: a note stands after so many events.
 """
 from libc.stdint cimport int32_t, uint32_t, uint64_t
+from minikvm.check.economy cimport needless_ipis
 from minikvm.check.graph cimport EF_MUST, EV_READ, EV_WRITE, INIT, TH_BLOCKED, co_last, event, mk_graph, note, po_thread, rank_of
 from minikvm.check.look cimport may_find_older
 from minikvm.check.model cimport MODEL_KERNEL_RACES, mk_model
@@ -303,7 +304,8 @@ cdef int judge_payload(judging *j, int32_t t) except -1 nogil:
 cdef int judge(const scene *s, const mk_model *m, const mk_graph *g, uint32_t wanted, finding *out) except -1 nogil:
     cdef judging j
     cdef made_call c
-    cdef int32_t t, at
+    cdef int32_t t, at, wasted, needless = 0, most = 0
+    cdef int32_t worst_thread = 0, worst_end = 0, worst_number = 0
     j.s = s
     j.m = m
     j.g = g
@@ -318,8 +320,16 @@ cdef int judge(const scene *s, const mk_model *m, const mk_graph *g, uint32_t wa
         while next_call(&j, t, &at, &c):
             judge_wait(&j, &c)
             judge_targets(&j, &c)
+            if wanted >> 9 & 1:
+                wasted = needless_ipis(&j, &c)
+                needless += wasted
+                if wasted > most:
+                    most = wasted
+                    worst_thread, worst_end, worst_number = t, c.end, c.number
         if wanted >> 6 & 1 and t < s.nvcpus:
             judge_payload(&j, t)
+    if needless > s.needless and found(&j, 9, worst_thread, worst_end - 1, -1, worst_number, -1):
+        out[j.n - 1].needless = needless
     if wanted >> 4 & 1 and s.walks | s.migrates:
         if m.flags & MODEL_KERNEL_RACES:
             if pages_may_race(&j):

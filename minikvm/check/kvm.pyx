@@ -150,7 +150,7 @@ cdef class Scene(Steered):
         for pcpu in scope.shared:
             s.shared_slot[<int>pcpu] = 1
         for prop in scope.properties:
-            if prop not in ("P9", "P10"):
+            if prop != "P10":
                 s.judged |= 1 << <int>int(prop[1:])
         s.payload = "P6" in scope.properties
         s.races = "P10" in scope.properties
@@ -241,10 +241,12 @@ cdef class Scene(Steered):
 
     cdef int found(self, finding *out, int n) except -1:
         cdef int i
+        for i in range(n):
+            self.s.needless = max(self.s.needless, out[i].needless)
         if self.on_violation is not None:
             for i in range(n):
                 self.on_violation(f"P{out[i].property}", {
-                    "thread": out[i].thread, "index": out[i].event, "vcpu": out[i].vcpu, "call": out[i].call,
+                    "thread": out[i].thread, "index": out[i].event, "vcpu": out[i].vcpu, "call": out[i].call, "needless": out[i].needless,
                     "other": (self.x.g.ev[out[i].other].thread, self.x.g.ev[out[i].other].index) if out[i].other >= 0 else None})
         return 0
 

@@ -148,7 +148,7 @@ cdef int m_call_many(mk_ctx *c, const uint64_t *mask, int wait) except -1 nogil:
     cdef uint64_t bit = SLOT_KICK
     cdef int32_t acks = -1, p
     cdef int verdict
-    tell(k, NOTE_MASK, 0, mask[0], wait)
+    tell(k, NOTE_MASK, c.pcpu, mask[0], wait)
     if wait:
         if k.sends >= k.max_sends:
             too_many_sends()

@@ -38,7 +38,7 @@ cdef enum check_note:     # beyond enum mk_event
     NOTE_IPI = 104        # a: pCPU, b: 0 taken by nobody and so acknowledged at once, 1 pending, 2 lost
     NOTE_HANDLED = 105    # a: bits of the slot that were taken
     NOTE_WAITS_GATE = 106
-    NOTE_MASK = 107       # a: the first word of the mask that is sent
+    NOTE_MASK = 107       # subject: the sender's pCPU; a: the first word of the mask that is sent
     NOTE_FREED = 108      # a: the initiator whose page was freed
 
 cdef enum actor_kind:
@@ -86,6 +86,7 @@ cdef struct scene:
     uint8_t payload       # P6 is judged
     uint8_t races         # P10 is judged
     uint8_t watched       # somebody wants to see each graph
+    int32_t needless      # P9: the most IPIs in one execution so far that no target asked for
     uint32_t judged       # properties, a bit each
     int32_t sends_each    # how many sends a thread may make in one execution
     uint8_t uses_membarrier

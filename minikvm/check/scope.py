@@ -100,7 +100,7 @@ class Scope:
 
     def judged(self) -> frozenset[str]:
         """The properties that are asked for, and that the scene has something to judge by."""
-        possible = {"P1", "P5", "P6", "P7", "P8", "P10"}
+        possible = {"P1", "P5", "P6", "P7", "P8", "P9", "P10"}
         if any(call.waits for call in self.calls):
             possible.add("P2")
         if self.halts:

@@ -19,8 +19,9 @@ cdef int found(judging *j, int32_t property, int32_t thread, int32_t index, int3
     f.vcpu = vcpu
     f.call = number
     f.other = other
+    f.needless = 0
     j.n += 1
-    return 0
+    return 1
 
 
 cdef bint ordered(judging *j, int32_t a, int32_t b) except -1 nogil:
