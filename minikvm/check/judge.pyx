@@ -4,12 +4,13 @@ The notes are ghost state: nothing under test sees them. What they say is joined
 """
 from libc.stdint cimport int32_t, uint32_t, uint64_t
 from minikvm.check.economy cimport needless_ipis
-from minikvm.check.graph cimport EF_MUST, EV_READ, EV_WRITE, INIT, TH_BLOCKED, co_last, event, mk_graph, note, po_thread, rank_of
+from minikvm.check.graph cimport (
+    EF_BLOCKED, EF_MUST, EV_READ, EV_WRITE, INIT, TH_BLOCKED, co_last, event, mk_graph, note, po_thread, rank_of)
 from minikvm.check.look cimport may_find_older
 from minikvm.check.model cimport MODEL_KERNEL_RACES, mk_model
 from minikvm.check.races cimport find_races, race
 from minikvm.check.scene cimport (
-    LC_EVENT, LC_MODE, LC_PAGE, LC_PAYLOAD, LC_REQUESTS, NOTE_MASK, NOTE_RESTS, NOTE_SLEEPS, NOTE_WAITS_GATE, call, scene)
+    LC_EVENT, LC_MODE, LC_PAGE, LC_PAYLOAD, LC_REQUESTS, LC_RUN, NOTE_MASK, NOTE_RESTS, NOTE_SLEEPS, NOTE_WAITS_GATE, call, scene)
 from minikvm.check.stays cimport (
     NONE_YET, found, judging, last_read, last_write_before, loc_of, made_call, next_call, next_read, next_stay, ordered, ordered_after,
     stay)
@@ -191,24 +192,55 @@ cdef bint sticky_owed(const judging *j, int32_t vcpu) noexcept nogil:
     return False
 
 
+cdef int waits_how(const po_thread *th) noexcept nogil:
+    """NOTE_RESTS, NOTE_SLEEPS or NOTE_WAITS_GATE of a vCPU that is blocked and in no must-wait; 0 where there was nothing of the kind."""
+    cdef int32_t i
+    for i in range(th.nnotes - 1, -1, -1):
+        if th.notes[i].kind == NOTE_RESTS or th.notes[i].kind == NOTE_SLEEPS or th.notes[i].kind == NOTE_WAITS_GATE:
+            return th.notes[i].kind
+    return 0
+
+
+cdef bint goes_on(const judging *j) noexcept nogil:
+    """Is this no end on a machine? Somebody waits for a pCPU whose holder rests in the guest: his wish came before that guest was loaded.
+
+    The scheduler's next tick brings such a guest out. What follows is explored all the same: where the wish comes after the load, and
+    is what brings it out. Between its wish and its turn a thread does nothing, so those executions differ from this one in nothing else.
+    """
+    cdef const mk_graph *g = j.g
+    cdef const event *e
+    cdef const event *holder
+    cdef int32_t t, w
+    for t in range(j.s.nthreads):
+        if g.th[t].status != TH_BLOCKED or not g.th[t].n:
+            continue
+        e = &g.ev[g.th[t].ev[g.th[t].n - 1]]
+        if not e.flags & EF_MUST or not 0 <= e.loc - loc_of(j.s, LC_RUN, 0) < j.s.count[<int>LC_RUN]:
+            continue
+        w = co_last(g, e.loc)
+        if w == INIT:
+            continue
+        holder = &g.ev[g.th[g.ev[w].thread].ev[g.th[g.ev[w].thread].n - 1]]
+        if holder.flags & EF_BLOCKED and not holder.flags & EF_MUST and waits_how(&g.th[holder.thread]) == NOTE_RESTS:
+            return True
+    return False
+
+
 cdef int judge_blocked(judging *j, int32_t t) except -1 nogil:
     """A thread that waits for ever: by what it waits for, and what is owed to it."""
     cdef const mk_graph *g = j.g
     cdef const po_thread *th = &g.th[t]
     cdef const event *e = &g.ev[th.ev[th.n - 1]]
     cdef stay last
-    cdef int32_t at = 0, loc, kind = 0, w
+    cdef int32_t at, loc, kind, w
     cdef int32_t call_number = -1
     cdef bint have = False
     if e.flags & EF_MUST:
         found(j, 7, t, th.n - 1, -1, call_number, -1)
         return 0
-    if t >= j.s.nvcpus or not th.nnotes:
+    if t >= j.s.nvcpus:
         return 0
-    for at in range(th.nnotes - 1, -1, -1):
-        kind = th.notes[at].kind
-        if kind == NOTE_RESTS or kind == NOTE_SLEEPS or kind == NOTE_WAITS_GATE:
-            break
+    kind = waits_how(th)
     if kind == NOTE_WAITS_GATE:
         found(j, 5, t, th.n - 1, t, -1, -1)
     elif kind == NOTE_SLEEPS:
@@ -306,6 +338,7 @@ cdef int judge(const scene *s, const mk_model *m, const mk_graph *g, uint32_t wa
     cdef made_call c
     cdef int32_t t, at, wasted, needless = 0, most = 0
     cdef int32_t worst_thread = 0, worst_end = 0, worst_number = 0
+    cdef bint ends
     j.s = s
     j.m = m
     j.g = g
@@ -313,8 +346,9 @@ cdef int judge(const scene *s, const mk_model *m, const mk_graph *g, uint32_t wa
     j.clocks_there = False
     j.out = out
     j.n = 0
+    ends = s.nshared == 0 or not goes_on(&j)
     for t in range(s.nthreads):
-        if g.th[t].status == TH_BLOCKED and g.th[t].n:
+        if ends and g.th[t].status == TH_BLOCKED and g.th[t].n:
             judge_blocked(&j, t)
         at = 0
         while next_call(&j, t, &at, &c):

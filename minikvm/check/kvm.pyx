@@ -149,6 +149,7 @@ cdef class Scene(Steered):
             s.calls[i].frees = c.frees
         for pcpu in scope.shared:
             s.shared_slot[<int>pcpu] = 1
+        s.nshared = len(scope.shared)
         for prop in scope.properties:
             if prop != "P10":
                 s.judged |= 1 << <int>int(prop[1:])

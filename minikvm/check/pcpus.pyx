@@ -295,9 +295,18 @@ cdef int m_block(mk_ctx *c, mk_vcpu *v) except -1 nogil:
 cdef int await_change(kthread *k, mk_vcpu *v, uint64_t seen) except -1 nogil:
     """An aborted entry that consumed nothing waits for a change of what aborted it; for ever, it is P5."""
     cdef uint64_t now = 0
-    cdef bint aside = step_aside(k)
+    cdef int32_t pcpu = k.c.pcpu
+    cdef bint shared = k.s.shared_slot[pcpu] and k.c.preempt_count == 0, aside = False
+    if shared:  # the loop that tries again and again is preempted by whoever else wants to run here
+        vcpu_put(&k.c, v)
+        leave_pcpu(k)
+    else:
+        aside = step_aside(k)
     tell(k, NOTE_WAITS_GATE, v.idx, seen, 0)
     access(k, EV_READ, EF_AWAIT, AWAIT_NE, MK_RELAXED, at(k.s, LC_REQUESTS, v.idx), seen, 0, b"vcpu.requests", &now)
+    if shared:
+        take_pcpu(k, pcpu)
+        return vcpu_load(&k.c, v)
     return step_back(k) if aside else 0
 
 

@@ -77,6 +77,7 @@ cdef struct scene:
     uint64_t wanted_points
     int32_t entries
     uint8_t shared_slot[64]  # the pCPU has a run lock
+    int32_t nshared       # how many have one
     uint8_t leaves        # guests may leave on their own
     uint8_t fastpath
     uint8_t halts         # 0 never, 1 always, 2 choose
