@@ -1,7 +1,7 @@
 """The environment of the checked machine: interrupts of the workload, preemption, spurious IPIs and wake-ups; and what guests do."""
 from libc.stdint cimport int32_t, uint64_t
 from minikvm.check.graph cimport EF_RMW, EV_READ
-from minikvm.check.pcpus cimport m_schedule, post
+from minikvm.check.pcpus cimport m_schedule, post, raise_on
 from minikvm.check.scene cimport (
     ACTOR_IRQ, ACTOR_TASK, ACTOR_VCPU, LC_PAGE, LC_PAYLOAD, LC_REQUESTS, LC_TOKEN, LC_WAIT, SLOT_KICK, access, at, call, choose, kthread,
     make_call, scene)
@@ -115,9 +115,13 @@ cdef int m_spurious_ipi(mk_ctx *c, int32_t pcpu) except -1 nogil:
     cdef kthread *k = <kthread *>c
     if pcpu < 0:
         pcpu = choose(k, k.s.npcpus, False, b"which pCPU")
-    if pcpu == c.pcpu:
+    if pcpu == c.pcpu and k.actor != ACTOR_VCPU:
         return 0
-    return 1 if post(k, pcpu, SLOT_KICK, -1) == 0 else 0
+    if pcpu == c.pcpu:
+        raise_on(k, pcpu)  # by a device, not by this thread
+    else:
+        post(k, pcpu, SLOT_KICK, -1)
+    return 1
 
 
 cdef int m_spurious_wakeup(mk_ctx *c, mk_vcpu *v) except -1 nogil:

@@ -142,6 +142,13 @@ cdef int post(kthread *k, int32_t pcpu, uint64_t bit, int32_t acks) except -1 no
     return 0
 
 
+cdef int raise_on(kthread *k, int32_t pcpu) except -1 nogil:
+    """A device's interrupt: handled when IRQs are on there, or it forces the guest out. Nobody sends it, so it orders nothing."""
+    cdef uint64_t old = 0
+    slot_rmw(k, pcpu, OP_OR_IF, MK_RELAXED, SLOT_KICK, SLOT_TAKEN, b"device interrupt", &old)
+    return tell(k, NOTE_IPI, pcpu, old & SLOT_TAKEN, SLOT_KICK)
+
+
 cdef int m_call_many(mk_ctx *c, const uint64_t *mask, int wait) except -1 nogil:
     cdef kthread *k = <kthread *>c
     cdef scene *s = k.s
