@@ -3,6 +3,7 @@
 from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 from minikvm.check.coroutines cimport coroutine
 from minikvm.check.explorer cimport mk_explorer
+from minikvm.check.races cimport race_keys
 from minikvm.core.world cimport mk_ctx, mk_injector, mk_observer, mk_vm, mk_world
 
 cdef enum location_class:  # which word of which object a location is
@@ -86,6 +87,7 @@ cdef struct scene:
     uint8_t migrates      # 0: the host leaves vCPUs where they are; 2: and it walks where it was moved to
     uint8_t payload       # P6 is judged
     uint8_t races         # P10 is judged
+    const race_keys *known_races
     uint8_t watched       # somebody wants to see each graph
     int32_t needless      # P9: the most IPIs in one execution so far that no target asked for
     uint32_t judged       # properties, a bit each
