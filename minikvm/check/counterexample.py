@@ -171,6 +171,10 @@ class Drawer:
                     return f"step {self.note_steps[t, at]}"
         return "its return"
 
+    def _in_walk(self, f: Finding) -> bool:
+        """Is the look at the requests that missed one a walk's, right after its beginning?"""
+        return f.other is not None and any(note.kind == WALK_BEGIN and note.pos == f.other[1] for note in self.graph.notes[f.other[0]])
+
     def _pending(self, vcpu: int) -> str:
         order = self.graph.co.get(f"requests{vcpu}", ())
         last = order[-1] if order else None
@@ -206,8 +210,9 @@ class Drawer:
             missed, sent = self._step(f.other), self._sent_elsewhere(f.vcpu)
             return f"{vcpu} rests in the guest although {self._owed(f.vcpu)}: {missed} missed it{sent}."
         if f.property == "P2":
-            return (f"The call for {name} waits, and yet returned ({self._call_step(f.call)}) without having seen {vcpu} leave the guest, "
-                    f"which it had entered without seeing the request ({self._step(f.other)}).")
+            end, begun = ("end its walk", "begun") if self._in_walk(f) else ("leave the guest", "entered")
+            return (f"The call for {name} waits, and yet returned ({self._call_step(f.call)}) without having seen {vcpu} {end}, "
+                    f"which it had {begun} without seeing the request ({self._step(f.other)}).")
         if f.property == "P3":
             return f"{vcpu} sleeps for ever although {self._pending(f.vcpu)} is pending: it saw no request, and nobody saw it asleep."
         if f.property == "P4":
