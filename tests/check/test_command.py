@@ -61,6 +61,24 @@ class Lazy(Strategy):
         return False
 '''
 
+MARKER = '''
+from pathlib import Path
+
+from minikvm.kinds import Injector
+
+Path("started").touch()
+
+
+class Nobody(Injector):
+    """Is asked at no point of a check: the file is only there to be imported."""
+
+    name = "nobody"
+    points = ("kick.begin",)
+
+    def at(self, vm, point, vcpu):
+        return None
+'''
+
 
 @pytest.fixture
 def command(tmp_path, monkeypatch):
@@ -98,6 +116,15 @@ def plugin(tmp_path):
         return path
 
     return plugin
+
+
+def cpu_seconds(process):
+    """What a process has used so far; of one that has ended, enough."""
+    try:
+        fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 1e9
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def large():
@@ -218,9 +245,15 @@ def test_an_interrupted_check_prints_what_it_has_and_can_go_on(command, tmp_path
     config = ROOT / "configs/quickstart.yaml"
     options = ["--model", "sc", "--set", "check.initiators=1", "--json"]
     whole = json.loads(command(config, *options, code=0).stdout)["cells"][0]
-    line = [sys.executable, "-I", "-m", "minikvm", "check", str(config), *options, "--checkpoint", "far.json"]
+    (tmp_path / "marker.py").write_text(MARKER)
+    line = [sys.executable, "-I", "-m", "minikvm", "check", str(config), "-p", "marker.py", *options, "--checkpoint", "far.json"]
     process = subprocess.Popen(line, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=dict(os.environ))
-    time.sleep(1.2)
+    # Not by the clock, which goes on where the process does not get a CPU: it explores when it has worked for a while since its imports.
+    while process.poll() is None and not (tmp_path / "started").exists():
+        time.sleep(0.02)
+    started = cpu_seconds(process)
+    while process.poll() is None and cpu_seconds(process) < started + 0.4:
+        time.sleep(0.02)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
     if process.returncode == 0:
