@@ -168,7 +168,9 @@ cdef int w_point(mk_ctx *c, int point, mk_vcpu *subject) except -1 nogil:
         for i in range(k.s.ninjectors):
             injector = k.s.injectors[i]
             if injector.points >> point & 1:
+                k.asked = injector
                 said = injector.at(c, injector, point, subject)
+                k.asked = NULL
                 if said > verdict:
                     verdict = said
     k.in_point = 0

@@ -102,9 +102,10 @@ def report_own(error: BaseException) -> int:
             click.echo(plugin_traceback(error.__cause__), err=True)
         say(f"error: {error}")
         return PLUGIN_FAILED
-    if type(error).__name__ in ("ScopeError", "CheckpointError") and type(error).__module__.startswith("minikvm.check."):
-        say(f"error: {error}")  # by name: the checker is not imported for the sake of an error that it cannot have raised
-        return USAGE
+    exit_code = getattr(error, "exit_code", None)  # of a room that is not imported for the sake of an error that it may not have raised
+    if isinstance(exit_code, int):
+        say(f"error: {error}")
+        return exit_code
     if isinstance(error, OSError) and error.filename is not None:
         say(f"error: {error.filename}: {error.strerror}")
         return USAGE
