@@ -188,7 +188,7 @@ typedef void (*smp_call_func_t)(void *info);
  * make its receiver leave the guest: func has to be an empty function (build.py looks), as KVM's ack_kick() is.
  */
 #define smp_call_function_many(mask, func, info, wait) \
-	((void)(func), (void)(info), mk_c_call_many((mask)->bits, (wait) ? 1 : 0, MK_C_HERE("smp_call_function_many")))
+	((void)(func), (void)(info), mk_k_call_many((mask)->bits, (wait) ? 1 : 0, "smp_call_function_many"))
 #define on_each_cpu_mask(mask, func, info, wait) smp_call_function_many(mask, func, info, wait)
 #define smp_call_function(func, info, wait) smp_call_function_many(cpu_online_mask, func, info, wait)
 #define smp_call_function_single(cpu, func, info, wait) ({ \

@@ -65,6 +65,9 @@ MK_C_HIDDEN int mk_c_run_guest(mk_vcpu *v, const struct mk_c_place *at);
 #define mk_k_lock(lock, what) mk_c_lock(lock, MK_C_HERE(what))
 #define mk_k_unlock(lock, what) mk_c_unlock(lock, MK_C_HERE(what))
 #define mk_k_wake(v, what) mk_c_wake(v, MK_C_HERE(what))
+#define mk_k_call_many(mask, wait, what) mk_c_call_many(mask, wait, MK_C_HERE(what))
+#define mk_k_nr_vcpus(vm) ((vm)->nr_vcpus)
+#define mk_k_vcpus(vm) ((vm)->vcpus)
 #define mk_k_masked(cpu) mk_c_masked(cpu)
 #define mk_k_quiet(more) mk_c_quiet(more)
 #else
