@@ -4,7 +4,9 @@ Reads try every write, writes every place in coherence, and then they revisit ea
 """
 from libc.stdint cimport int32_t, uint8_t, uint64_t
 from libc.stdlib cimport realloc
-from minikvm.check.explorer cimport AWAIT_ANY, AWAIT_EQ, AWAIT_NE, FR_CHOOSE, FR_READ, FR_REVISIT, OP_LOCK, OP_OR_IF, frame, mk_explorer
+from minikvm.check.explorer cimport (
+    AWAIT_ANY, AWAIT_EQ, AWAIT_NE, FR_CHOOSE, FR_READ, FR_REVISIT, OP_ADD_UNLESS, OP_LOCK, OP_OR_IF, OP_TRYLOCK, OP_XOR, frame,
+    mk_explorer)
 from minikvm.check.graph cimport (
     EF_AWAIT, EF_BLOCKED, EF_PENDING, EF_RMW, EV_CHOOSE, EV_READ, EV_WRITE, INIT, KEEP_EVENT, KEEP_WRITE, NONE, TH_BLOCKED, TH_RUNNABLE,
     event, graph_copy, graph_drop_notes, graph_new, graph_place, graph_set_rf, graph_truncate, graph_unplace, in_prefix, location,
@@ -30,11 +32,16 @@ cdef uint64_t rmw_result(int op, uint64_t old, uint64_t operand, uint64_t expect
         return old + operand
     if op == MK_XCHG:
         return operand
-    if op == OP_LOCK:
+    if op == OP_LOCK or op == OP_TRYLOCK:
         writes[0] = old == 0
         return 1
     if op == OP_OR_IF:
         return old | operand if old & expected else old
+    if op == OP_XOR:
+        return old ^ operand
+    if op == OP_ADD_UNLESS:
+        writes[0] = old != expected
+        return old + operand
     writes[0] = old == expected
     return operand
 

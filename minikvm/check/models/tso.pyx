@@ -17,7 +17,7 @@ coherence (X -> Y as well), or Y is after R in program order, and then after W. 
 from libc.stdint cimport int32_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memset
-from minikvm.check.fences cimport FENCE_SEQ_CST
+from minikvm.check.fences cimport FENCE_AFTER_SPINLOCK, FENCE_AFTER_UNLOCK_LOCK, FENCE_SEQ_CST
 from minikvm.check.graph cimport (
     EF_CREATE, EF_RMW, EV_FENCE, EV_READ, EV_SYNC, EV_WRITE, NONE, co_next, event, location, mk_graph, po_thread, rank_of)
 from minikvm.check.model cimport MODEL_MONOTONE, MODEL_RF_ORDERS, mk_model, model_capsule
@@ -44,7 +44,8 @@ cdef struct coherence:
 cdef inline bint drains(const event *e) noexcept nogil:
     """Does it order all that is before it in program order, and all that is after it?"""
     if e.kind & EV_FENCE:
-        return e.op == MK_SMP_MB or e.op == MK_MB_BEFORE_ATOMIC or e.op == MK_MB_AFTER_ATOMIC or e.op == FENCE_SEQ_CST
+        return (e.op == MK_SMP_MB or e.op == MK_MB_BEFORE_ATOMIC or e.op == MK_MB_AFTER_ATOMIC or e.op == FENCE_SEQ_CST
+                or e.op == FENCE_AFTER_SPINLOCK or e.op == FENCE_AFTER_UNLOCK_LOCK)
     return e.flags & EF_RMW or e.kind & EV_SYNC or (e.kind == EV_WRITE and (e.order == MK_SEQ_CST or e.order == MK_FULL))
 
 
