@@ -8,8 +8,8 @@
 ``AWAIT loc reg|_ ==|!=|&|!& val [order] [must|rest]``, ``LOCK loc``, ``UNLOCK loc``, ``CHOOSE reg n``, ``SET reg val``,
 ``CALC reg a op b``, ``IF a ==|!=|<|> b GOTO label``, ``GOTO label``, ``label:``, ``ASSERT a ==|!= b``, ``SPAWN n``, ``JOIN n``.
 A loc may be ``*reg``: what the register points to; a val ``&x``: the address of x.
-Any statement may end with the registers that it depends on: ``addr=a``, ``data=a,b``, ``ctrl=a``; SET and CALC with ``data=a`` hand on what a
-depends on.
+Any statement may end with the registers that it depends on: ``addr=a``, ``data=a,b``, ``ctrl=a``; SET and CALC with ``data=a`` hand on
+what a depends on.
 """
 
 from __future__ import annotations

@@ -184,3 +184,10 @@ cdef int run_rows(row_thread *th, mk_explorer *x, int32_t t) except -1 nogil:
                 return result
         th.pc += 1
     return XR_ENDED
+
+
+def location_at(value):
+    """The number of the location whose address this is; -1: it is no address."""
+    cdef uint64_t at = value
+    cdef uint64_t loc = (at - address_of(0)) >> ADDRESS_SHIFT
+    return loc if loc < 1 << 30 and at == address_of(<int32_t>loc) else -1
