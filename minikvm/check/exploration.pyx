@@ -2,7 +2,7 @@
 from libc.stdint cimport int32_t, uint8_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
 from minikvm.check.explorer cimport explorer_free, explorer_new, mk_explorer, mk_program
-from minikvm.check.graph cimport INIT, co_last, event, mk_graph
+from minikvm.check.graph cimport INIT, co_last, mk_graph
 from minikvm.check.model cimport model_from
 from minikvm.check.outcomes cimport outcome_table, outcomes_add, outcomes_as_counter, outcomes_free, outcomes_packed, outcomes_unpack
 from minikvm.check.races cimport RaceLog
