@@ -11,7 +11,7 @@ from minikvm.litmus.errors import LitmusError, shown
 from minikvm.litmus.source import Source
 
 TYPES = ("atomic_t", "atomic_long_t", "atomic64_t", "spinlock_t", "bool", "size_t", "u8", "u16", "u32", "u64", "s8", "s16", "s32", "s64",
-         "uint32_t", "uint64_t", "int32_t", "int64_t", "intptr_t", "uintptr_t")
+         "uint32_t", "uint64_t", "int32_t", "int64_t", "intptr_t", "uintptr_t", "atomic_int", "atomic_long")
 PREAMBLE = "".join(f"typedef int {name};" for name in TYPES)
 PLACED = re.compile(r".*?:(\d+):(\d+): (.*)", re.DOTALL)
 WORD = re.compile(r"\w+|[^\w\s]")
@@ -62,7 +62,8 @@ def function(source: Source, begin: int, text: str) -> c_ast.FuncDef:
             said = str(error).partition(": ")[2]
             at = _last_good(text, line, str(error))
             line, column = line + text.count("\n", 0, at), at - (text.rfind("\n", 0, at) + 1) + 1
-        raise LitmusError(f"{shown(said[:1].lower() + said[1:])}", "C as in linux-kernel.def", line, column) from None
+        what = f"{said.removeprefix('before: ')!r}" if said.startswith("before: ") else said[:1].lower() + said[1:]
+        raise LitmusError(shown(what), "C as in linux-kernel.def", line, column) from None
     except RecursionError:
         raise LitmusError("code too deeply nested", "a litmus test, which is a page of text", line, column) from None
     found = [node for node in tree.ext if not isinstance(node, c_ast.Typedef)]

@@ -1,21 +1,22 @@
 """The kernel's functions that litmus tests may call: what each does to memory, and with which order.
 
 Source: tools/memory-model/linux-kernel.def and Documentation/herd-representation.txt, Linux 6.1 and later; for the bit operations, which
-litmus tests in herd7 have not, Documentation/atomic_bitops.txt.
+litmus tests in herd7 have not, Documentation/atomic_bitops.txt; for C11's, ISO/IEC 9899:2011, 7.17.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
 class Operation:
     """One function. ``what``: load, store, rmw, fence, lock, unlock, nothing.
 
-    arguments: of each what it is: "lvalue" (``*x``), "pointer" (``x``), or where its value goes: "value" (stored, or the operand),
-    "expected", "bit" (its number). result: "old", "new", "zero" and "negative" (of the new value), "went" (did it take place?),
-    "bit" (was it set?), "" (void). operand: where no argument says. after: a fence that follows.
+    arguments: what each is: "lvalue" (``*x``), "pointer" (``x``), or where its value goes: "value" (stored, or the operand),
+    "expected", "bit" (its number), "order" (a memory_order of C11, instead of *order*). result: "old", "new", "zero" and "negative" (of
+    the new value), "went" (did it take place?), "bit" (was it set?), "" (void). operand: where no argument says. negated: the operand is
+    taken away, or its bits are. after: a fence that follows.
     """
 
     what: str
@@ -97,6 +98,28 @@ def _bits() -> dict[str, Operation]:
     }
 
 
+MEMORY_ORDERS = {"memory_order_relaxed": "relaxed", "memory_order_consume": "acquire", "memory_order_acquire": "acquire",
+                 "memory_order_release": "release", "memory_order_acq_rel": "acq_rel", "memory_order_seq_cst": "sc"}
+"""C11's, by name: what they are to the explorer (consume is acquire, as compilers have it)."""
+ALLOWED = {"load": ("relaxed", "acquire", "sc"), "store": ("relaxed", "release", "sc"), "fence": ("acquire", "release", "acq_rel", "sc")}
+
+
+def _c11() -> dict[str, Operation]:
+    """C11's atomics, for programs that are asked about under rc11: with an order, and without, which is seq_cst."""
+    fetch = {"add": ("ADD", False), "sub": ("ADD", True), "and": ("AND", False), "or": ("OR", False), "xor": ("XOR", False)}
+    table = {
+        "atomic_load": Operation("load", ("pointer",), "sc", result="old"),
+        "atomic_store": Operation("store", ("pointer", "value"), "sc"),
+        "atomic_exchange": Operation("rmw", ("pointer", "value"), "sc", "XCHG", "old"),
+        **{f"atomic_fetch_{name}": Operation("rmw", ("pointer", "value"), "sc", op, "old", negated=negated)
+           for name, (op, negated) in fetch.items()},
+    }
+    explicit = {f"{name}_explicit": replace(operation, arguments=(*operation.arguments, "order")) for name, operation in table.items()}
+    # The kernel's atomic_fetch_add(v, p) has its arguments the other way round: of the short names only those that it has not.
+    short = {name: table[name] for name in ("atomic_load", "atomic_store", "atomic_exchange")}
+    return {**short, **explicit, "atomic_thread_fence": Operation("fence", ("order",), "sc")}
+
+
 OPERATIONS: dict[str, Operation] = {
     "READ_ONCE": Operation("load", ("lvalue",), result="old"),
     "WRITE_ONCE": Operation("store", ("lvalue", "value")),
@@ -118,10 +141,11 @@ OPERATIONS: dict[str, Operation] = {
     "rcu_read_unlock": Operation("nothing"),
     **_atomics(),
     **_bits(),
+    **_c11(),
 }
 """By name."""
 
 LOCKS = ("spin_lock", "spin_unlock", "spin_trylock", "spin_is_locked")
 """Those whose argument is a spinlock_t."""
 
-__all__ = ["LOCKS", "OPERATIONS", "UNSUPPORTED", "Operation"]
+__all__ = ["ALLOWED", "LOCKS", "MEMORY_ORDERS", "OPERATIONS", "UNSUPPORTED", "Operation"]

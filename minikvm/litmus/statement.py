@@ -118,7 +118,7 @@ class _Reader:
             if match.lastgroup is not None:
                 self.tokens.append((str(match.lastgroup), match[0], at))
             at = match.end()
-        self.tokens.append(("end", "", len(text.rstrip())))
+        self.tokens.append(("end", "", len(source.text.rstrip())))
         self.next = 0
 
     @property
@@ -204,7 +204,8 @@ class _Reader:
 # ---- the initial state ----
 
 TYPES = {"int", "long", "unsigned", "char", "short", "atomic_t", "atomic_long_t", "atomic64_t", "spinlock_t", "bool", "struct",
-         "u8", "u16", "u32", "u64", "s8", "s16", "s32", "s64", "size_t", "uint64_t", "int64_t", "uint32_t", "int32_t", "volatile"}
+         "u8", "u16", "u32", "u64", "s8", "s16", "s32", "s64", "size_t", "uint64_t", "int64_t", "uint32_t", "int32_t", "volatile",
+         "atomic_int", "atomic_long"}
 
 
 def initial(source: Source) -> Initial:

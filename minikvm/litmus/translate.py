@@ -3,13 +3,14 @@ through what is computed from a load, into addresses, stored values, and the arm
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, NoReturn
 
 from pycparser import c_ast
 
 from minikvm.check.parser import Row
 from minikvm.litmus.errors import LitmusError, shown
-from minikvm.litmus.operations import LOCKS, OPERATIONS, UNSUPPORTED, Operation
+from minikvm.litmus.operations import ALLOWED, LOCKS, MEMORY_ORDERS, OPERATIONS, UNSUPPORTED, Operation
 from minikvm.litmus.source import Source
 from minikvm.litmus.statement import Initial
 from minikvm.litmus.thread import Code, Emitter, Val
@@ -17,8 +18,9 @@ from minikvm.litmus.thread import Code, Emitter, Val
 CALCS = {"+": "+", "-": "-", "*": "*", "&": "&", "|": "|", "^": "^", "<<": "<<", ">>": ">>", "==": "==", "!=": "!=", "<": "s<",
          "<=": "s<="}
 MIRRORED = {">": "<", ">=": "<="}
-BITS = 64
 MAX_NUMBER = 1 << 63
+REGISTERS_OF_A_THREAD = 64
+"""ROW_REGISTERS of minikvm.check.rows."""
 ACCESSES_OF_A_THREAD = 64
 """Dependencies reach back so far (event.addr of minikvm.check.graph)."""
 
@@ -99,7 +101,11 @@ class Translator:
                 self.out.code.variables.add(name)
         self.statement(self.tree.body)
         if sum(access.kind != "F" for access in self.out.code.accesses) > ACCESSES_OF_A_THREAD:
-            self.fail(self.tree, f"P{self.thread} has more than {ACCESSES_OF_A_THREAD} accesses", "fewer: dependencies reach so far")
+            self.fail(self.tree, f"P{self.thread} with more than {ACCESSES_OF_A_THREAD} accesses", "fewer: dependencies reach so far")
+        registers = {row.reg for row in self.out.code.rows if row.reg is not None}
+        if len(registers) > REGISTERS_OF_A_THREAD:
+            self.fail(self.tree, f"P{self.thread} with {len(registers)} variables and intermediate values",
+                      f"at most {REGISTERS_OF_A_THREAD}")
         return self.out.code
 
     def statement(self, node: Any) -> None:
@@ -316,6 +322,8 @@ class Translator:
         out = self.out
         if operation.what == "nothing":
             return Val(0)
+        if "order" in operation.arguments:
+            operation = replace(operation, order=self.memory_order(operation, given.pop()), arguments=operation.arguments[:-1])
         if operation.what == "fence":
             out.fence(operation.order)
             return Val(0)
@@ -338,6 +346,15 @@ class Translator:
         if operation.after:
             out.fence(operation.after)
         return self.result(node, operation, got, operand, arguments, into)
+
+    def memory_order(self, operation: Operation, node: Any) -> str:
+        """The order that an argument names."""
+        order = MEMORY_ORDERS.get(node.name) if isinstance(node, c_ast.ID) else None
+        allowed = ALLOWED.get(operation.what, tuple(MEMORY_ORDERS.values()))
+        if order not in allowed:
+            names = [name for name, known in MEMORY_ORDERS.items() if known in allowed]
+            self.fail(node, node.name if isinstance(node, c_ast.ID) else called(node), f"one of {', '.join(names)}")
+        return order
 
     def operand(self, node: Any, operation: Operation, arguments: dict[str, Val]) -> tuple[Val, Val | None]:
         """What is stored or added; and what the access depends on by data."""
