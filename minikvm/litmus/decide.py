@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from minikvm.check.program import explore
 from minikvm.check.rows import BadAddress, location_at
@@ -92,7 +93,7 @@ class Decided:
 def decide(test: LitmusTest, model: str = "lkmm", *, executions: int | None = None, seconds: float | None = None) -> Decided:
     """Explore *test* under a memory model. executions, seconds: the budget. LitmusError for a pointer that points to nothing."""
     try:
-        result = explore(test.program, model, max_executions=executions, seconds=seconds)
+        result = explore(test.program, _model(test, model), max_executions=executions, seconds=seconds)
     except BadAddress as error:
         line, column = test.places[error.thread][error.row]
         what = "NULL" if error.value == 0 else f"the value {error.value - (1 << 64) if error.value >> 63 else error.value}"
@@ -116,6 +117,15 @@ def decide(test: LitmusTest, model: str = "lkmm", *, executions: int | None = No
     decided.states = [State(key, *found) for key, found in sorted(states.items(), key=lambda found: [_rank(v) for v in found[0]])]
     decided.races = sorted({f"{_side(race.first)}, {_side(race.second)}: {race.location}" for race in result.races})
     return decided
+
+
+def _model(test: LitmusTest, model: str) -> Any:
+    """The model; lkmm with the kernel's rules for plain accesses, where there are some."""
+    if model != "lkmm" or not test.program.has_plain():
+        return model
+    from minikvm.check.models.lkmm import LKMM
+
+    return LKMM(plain=True)
 
 
 def _value(number: int, names: list[str]) -> Value:
