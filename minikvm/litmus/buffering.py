@@ -1,8 +1,9 @@
 """May a test have executions with load buffering, which the explorer does not look at? Decided before anything runs, on the safe side.
 
 Such an execution has a cycle of program order and reads-from: in each of some threads a read and a later write, the write read by the next
-thread's read. Under lkmm it is forbidden when each of these reads is in ppo before its write: then the cycle is one of hb. So a test has
-none if there is no such cycle with at least one read that nothing is certain to order before its write.
+thread's read. Under lkmm it is forbidden when each of these reads is in ppo before its write: then the cycle is one of hb; and by coherence
+when all are of one location. So a test has none if there is no other such cycle with at least one read that nothing is certain to order
+before its write.
 """
 
 from __future__ import annotations
@@ -110,25 +111,33 @@ def load_buffering(threads: list[list[Access]]) -> Buffering:
         near = (found for (u, at), found in readers.items() if u != t and (loc is None or at is None or at == loc))
         follows[segment] = [other for found in near for other in found]
     for start in sorted(loose):
-        cycle = _way_back(start, follows)
+        cycle = _way_back(start, follows, {segment for segment in segments if _one_location(threads, segment)})
         if cycle is not None:
             return Buffering(True, tuple(dict.fromkeys(t for t, _, _ in cycle)))
     return Buffering(False)
 
 
-def _way_back(start: Segment, follows: dict[Segment, list[Segment]]) -> list[Segment] | None:
-    came: dict[Segment, Segment] = {}
-    queue = [start]
-    for segment in queue:
+def _one_location(threads: list[list[Access]], segment: Segment) -> bool:
+    t, i, j = segment
+    return threads[t][i].loc is not None and threads[t][i].loc == threads[t][j].loc
+
+
+def _way_back(start: Segment, follows: dict[Segment, list[Segment]], one_location: set[Segment]) -> list[Segment] | None:
+    """A cycle through *start*; not one within one location: coherence forbids that."""
+    first: tuple[Segment, bool] = (start, start not in one_location)
+    came: dict[tuple[Segment, bool], tuple[Segment, bool]] = {}
+    queue = [first]
+    for segment, leaves in queue:
         for other in follows[segment]:
-            if other == start:
-                cycle = [segment]
-                while cycle[-1] != start:
+            if other == start and leaves:
+                cycle: list[tuple[Segment, bool]] = [(segment, leaves)]
+                while cycle[-1] != first:
                     cycle.append(came[cycle[-1]])
-                return cycle[::-1]
-            if other not in came:
-                came[other] = segment
-                queue.append(other)
+                return [found for found, _ in reversed(cycle)]
+            state = (other, leaves or other not in one_location)
+            if state != first and state not in came:
+                came[state] = (segment, leaves)
+                queue.append(state)
     return None
 
 

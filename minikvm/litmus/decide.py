@@ -115,7 +115,7 @@ def decide(test: LitmusTest, model: str = "lkmm", *, executions: int | None = No
         key = tuple(values[item] for item in shown)
         states[key] = (states.get(key, (0, holds))[0] + count, holds)
     decided.states = [State(key, *found) for key, found in sorted(states.items(), key=lambda found: [_rank(v) for v in found[0]])]
-    decided.races = sorted({f"{_side(race.first)}, {_side(race.second)}: {race.location}" for race in result.races})
+    decided.races = sorted({f"{', '.join(sorted(map(_side, (race.first, race.second))))}: {race.location}" for race in result.races})
     return decided
 
 

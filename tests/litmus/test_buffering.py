@@ -51,3 +51,13 @@ def test_an_rmw_hands_no_order_on(program):
     code = "int r = READ_ONCE(*x); int s = xchg_relaxed(y, r); WRITE_ONCE(*z, s);"
     other = "int r = READ_ONCE(*z); smp_mb(); WRITE_ONCE(*x, 1);"
     assert program(code, other, parameters="int *x, int *y, int *z").buffering.possible
+
+
+def test_within_one_variable_coherence_forbids_it(program):
+    code = "int r = *x; *x = r + 1;"
+    assert not program(code, code).buffering.possible
+
+
+def test_a_plain_read_and_write_of_one_variable_order_nothing_else(program):
+    plain, other = "int r = *x; *x = 2;", "int r = smp_load_acquire(x); WRITE_ONCE(*y, 1);"
+    assert program(plain, other, "int r = READ_ONCE(*y); smp_mb(); WRITE_ONCE(*x, 1);").buffering.possible

@@ -70,7 +70,8 @@ def test_a_mistake_outside_the_code_is_shown_with_its_place(text, said, complain
     ("int r = ;", "4:7: invalid expression, expected C as in linux-kernel.def"),
     ("atomic_store_explicit(x, 1, memory_order_acquire);",
      "4:29: memory_order_acquire, expected one of memory_order_relaxed, memory_order_release, memory_order_seq_cst"),
-    ("int r = READ_ONCE(*x); int s = READ_ONCE(*r);", "4:32: NULL is dereferenced in some execution, expected a pointer to a shared variable"),
+    ("int r = READ_ONCE(*x); int s = READ_ONCE(*r);",
+     "4:32: NULL is dereferenced in some execution, expected a pointer to a shared variable"),
     ("spin_lock(x); WRITE_ONCE(*x, 1);",
      "4:15: an access to x, which is a spinlock, expected spin_lock(), spin_unlock(), spin_trylock(), spin_is_locked(): nothing else"),
 ])  # fmt: skip
@@ -93,7 +94,8 @@ def test_too_many_variables_are_an_error(complaint):
     assert "at most 64" in complaint(body("".join(f"int r{i} = READ_ONCE(*x);" for i in range(64)) + "int s = 1;"))
 
 
-@pytest.mark.parametrize("data", [b"\xff\xfe\x00", b"\x7fELF\x02\x01\x01\x00", b"C t\n\x00", bytes(range(256)), b"C t\n" + b"x" * (1 << 18)])
+@pytest.mark.parametrize("data", [b"\xff\xfe\x00", b"\x7fELF\x02\x01\x01\x00", b"C t\n\x00", bytes(range(256)),
+                                  b"C t\n" + b"x" * (1 << 18)])
 def test_a_file_that_is_no_text_is_an_error(data, tmp_path):
     path = tmp_path / "some.litmus"
     path.write_bytes(data)
@@ -121,8 +123,8 @@ def test_a_good_text_with_a_piece_replaced_is_a_verdict_or_an_error(at, length, 
     verdict_or_place(GOOD[:at] + piece + GOOD[at + length:])
 
 
-WORDS = ["int", "r0", "r1", "x", "y", "*", "=", ";", "(", ")", "{", "}", "if", "else", "READ_ONCE", "WRITE_ONCE", "1", ",", "+", "&", "spin_lock",
-         "cmpxchg", "atomic_t", "->", "[", "]", "smp_mb", "()", "!", "? 1 : 2"]
+WORDS = ["int", "r0", "r1", "x", "y", "*", "=", ";", "(", ")", "{", "}", "if", "else", "READ_ONCE", "WRITE_ONCE", "1", ",", "+", "&",
+         "spin_lock", "cmpxchg", "atomic_t", "->", "[", "]", "smp_mb", "()", "!", "? 1 : 2"]
 
 
 @settings(max_examples=300, deadline=None)
