@@ -31,7 +31,7 @@ def litmus(
 
     The files are in the C format of the Linux kernel's tools/memory-model, and the answers in the layout of herd7. Every execution
     is explored, except those with load buffering; of each test it is said whether there may be such.
-    A file that cannot be read does not stop the others; what is wrong with it is said at the end.
+    A file that cannot be read does not stop the others. What is wrong is said again at the end, a line for each file.
 
     The exit code is 1 when a test is not what its "Result:" comment, or its ~exists or forall, says; 2 when a file could not be
     decided; 4 when a budget ended first, or only load buffering could bear out the comment.
@@ -45,7 +45,7 @@ def litmus(
     from minikvm import __version__
     from minikvm.litmus.decide import Decided
     from minikvm.litmus.many import How, decide_all
-    from minikvm.report.litmus import text, to_json
+    from minikvm.report.litmus import complaint, text, to_json
 
     answers: list[Decided | LitmusError] = []
     with terminated_as_interrupted():
@@ -57,8 +57,9 @@ def litmus(
     if as_json:
         click.echo(to_json(answers, model, __version__, code))
     for answer in answers:
-        if not isinstance(answer, Decided):
-            click.echo(str(answer), err=True)
+        said = complaint(answer) if isinstance(answer, Decided) else str(answer)
+        if said:
+            click.echo(said, err=True)
     return code
 
 

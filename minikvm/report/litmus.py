@@ -154,7 +154,7 @@ def own_lines(decided: Decided, verbose: int) -> list[str]:
     if verbose:
         lines += [f"Race: {race}" for race in decided.races]
     if decided.expected is not None:
-        lines.append(f"Expected {decided.expected}: {_agreement(decided)}")
+        lines.append(f"Expected {decided.expected}: {agreement(decided)}")
     return lines
 
 
@@ -166,7 +166,8 @@ def _buffering(decided: Decided) -> str:
     return f"{NOT_EXPLORED} ({', '.join(f'P{t}' for t in decided.test.buffering.threads)})"
 
 
-def _agreement(decided: Decided) -> str:
+def agreement(decided: Decided) -> str:
+    """Is it as expected, in words?"""
     observed = decided.observation if decided.expected != "DEADLOCK" else "no deadlock"
     if decided.agreement == CONTRADICTED:
         if observed == decided.expected:
@@ -175,7 +176,14 @@ def _agreement(decided: Decided) -> str:
     if decided.agreement == UNDECIDED:
         why = "executions with load buffering" if decided.exhausted else "executions beyond the budget"
         return f"undecided, it may be so in {why}, which were not explored"
-    return "agrees"
+    return "agrees, as far as was explored" if decided.buffering and decided.expected != "DEADLOCK" else "agrees"
 
 
-__all__ = ["Litmus", "as_part", "litmus_schema", "text", "to_json"]
+def complaint(decided: Decided) -> str | None:
+    """One line about a test that is not known to be as expected, or whose budget ended; None for any other."""
+    if decided.agreement in (CONTRADICTED, UNDECIDED):
+        return f"{decided.test.file}: {decided.expected} is expected: {agreement(decided)}"
+    return None if decided.exhausted else f"{decided.test.file}: the budget ended, there are more executions"
+
+
+__all__ = ["Litmus", "agreement", "as_part", "complaint", "litmus_schema", "text", "to_json"]

@@ -66,6 +66,11 @@ def test_a_bad_file_does_not_stop_the_others_and_is_told_at_the_end(file, litmus
     ]
 
 
+def test_what_is_not_as_expected_is_told_at_the_end(file, litmus):
+    done = litmus(file("a", comment="Result: Never"), file("b", comment="Result: Sometimes"))
+    assert done.stderr == "a.litmus: Never is expected: CONTRADICTED, it is Sometimes\n"
+
+
 def test_a_contradiction_is_graver_than_a_bad_file(file, litmus):
     assert litmus(file("a", condition="~exists (1:r0=1)"), file("b", code="synchronize_rcu();")).exit_code == 1
 
