@@ -57,8 +57,9 @@ def litmus(
     if as_json:
         click.echo(to_json(answers, model, __version__, code))
     for answer in answers:
-        said = complaint(answer) if isinstance(answer, Decided) else str(answer)
-        if said:
+        if not isinstance(answer, Decided):
+            click.echo(str(answer), err=True)
+        elif len(files) > 1 and (said := complaint(answer)):
             click.echo(said, err=True)
     return code
 
