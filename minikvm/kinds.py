@@ -33,6 +33,8 @@ SLUG = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*")
 CAPABILITIES = frozenset({"acknowledges", "interrupts-sleep", "interrupts-spin"})
 COSTS = ("memory", "syscall", "signal", "broadcast")
 MAX_NAME = 64
+C_KINDS = ("strategy", "loop")
+"""What may be a C file, whose path is its name then."""
 ARCHES = ("any", "x86", "arm64")
 POINTS = frozenset("""
     kick.begin kick.alloc_mask kick.cpu_read kick.made kick.wake kick.mode ipi.send ipi.await kick.end vcpu.loaded vcpu.put vcpu.check
@@ -42,9 +44,9 @@ POINTS = frozenset("""
 """The points at which injectors are asked: MK_POINTS of include/minikvm/world.h."""
 
 __all__ = [
-    "ARCHES", "CAPABILITIES", "COSTS", "KINDS", "POINTS", "REQUEST_ID_MASK", "REQUEST_NO_ACTION", "REQUEST_NO_WAKEUP", "REQUEST_WAIT",
+    "ARCHES", "CAPABILITIES", "C_KINDS", "COSTS", "KINDS", "POINTS", "REQUEST_ID_MASK", "REQUEST_NO_ACTION", "REQUEST_NO_WAKEUP", "REQUEST_WAIT",
     "Backend", "GuestEngine", "Injector", "Kind", "Loop", "MemoryModel", "NoOptions", "Options", "RequestDef", "Strategy", "Workload",
-    "kind_of", "summary_of",
+    "is_c_file", "kind_of", "label", "summary_of",
 ]
 
 
@@ -85,6 +87,10 @@ class Kind:
     def native(self) -> object | None:
         """A PyCapsule with the C functions of this kind (minikvm.core's .pxd files), or None: the Python methods do the work."""
         return None
+
+    def checked(self) -> object | None:
+        """The same for the explorer; another one for what has to be compiled otherwise for it (kernel-style C)."""
+        return self.native()
 
     @classmethod
     def summary(cls) -> str:
@@ -340,6 +346,16 @@ def summary_of(cls: type) -> str:
     """The first line of the class's own docstring, or "" (a base's docstring says nothing about the subclass)."""
     doc = cls.__dict__.get("__doc__") or ""
     return str(inspect.cleandoc(doc)).partition("\n")[0].strip()
+
+
+def is_c_file(name: object, kind: str = "strategy") -> bool:
+    """Does the name of a strategy or loop stand for a file in kernel-style C?"""
+    return kind in C_KINDS and isinstance(name, str) and name.endswith(".c") and name.isprintable() and len(name) <= 4096
+
+
+def label(name: str) -> str:
+    """How a strategy or loop is called in tables and file names: a C file by its own name, without its folder."""
+    return name.rpartition("/")[2] if is_c_file(name) else name
 
 
 def kind_of(cls: object) -> str | None:

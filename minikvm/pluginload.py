@@ -44,6 +44,10 @@ class NotFound(LookupError):
         return str(self.args[0])
 
 
+class BadSource(Exception):
+    """A C file that cannot be used as it is: unreadable, of no known form, or it does not compile. The command line exits with 2."""
+
+
 @dataclass(frozen=True)
 class Origin:
     """Where a plugin comes from. distribution and version are "" for a file or a module outside of any distribution."""

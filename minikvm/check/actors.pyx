@@ -17,6 +17,7 @@ cdef void begin(kthread *k) noexcept nogil:
     k.c.visited = 0
     k.c.pcpu = k.home
     k.c.point_pcpu = -1
+    k.c.frame = NULL
     k.call = -1
     k.sends = 0
     k.barriers = 0

@@ -200,7 +200,7 @@ class Checker:
         # stale-cpu is a choice of the vCPU that moves: see move_if_wanted() in pcpus.pyx.
         injectors = [create(self.manager, "injector", wanted) for wanted in self.config.injectors if wanted.name != "stale-cpu"]
         parts = [(made, "strategy"), (loop, "loop"), *((injector, "injector") for injector in injectors)]
-        native = [part.native() for part, _ in parts]  # once: a second call may free what the first one gave
+        native = [part.checked() for part, _ in parts]  # once: a second call may free what the first one gave
         python = any(capsule is None for capsule in native)
         capsules = [native_of(part, kind) if capsule is None else capsule for (part, kind), capsule in zip(parts, native, strict=True)]
         self.scope.membarrier = "membarrier" in getattr(made, "uses", ()) or made.name == "asymmetric"

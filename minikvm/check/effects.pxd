@@ -1,8 +1,8 @@
 # cython: language_level=3
 """What operations do to a value: RMWs, and what awaits wait for."""
 from libc.stdint cimport uint64_t
-from minikvm.check.explorer cimport AWAIT_ANY, AWAIT_EQ, AWAIT_NE, OP_ADD_UNLESS, OP_LOCK, OP_OR_IF, OP_TRYLOCK, OP_XOR
-from minikvm.core.world cimport MK_ADD, MK_AND, MK_OR, MK_XCHG
+from minikvm.check.explorer cimport AWAIT_ANY, AWAIT_EQ, AWAIT_NE, OP_ADD_UNLESS, OP_LOCK, OP_OR_IF, OP_TRYLOCK
+from minikvm.core.world cimport MK_ADD, MK_AND, MK_OR, MK_XCHG, MK_XOR
 
 
 cdef inline uint64_t rmw_result(int op, uint64_t old, uint64_t operand, uint64_t expected, bint *writes) noexcept nogil:
@@ -21,7 +21,7 @@ cdef inline uint64_t rmw_result(int op, uint64_t old, uint64_t operand, uint64_t
         return 1
     if op == OP_OR_IF:
         return old | operand if old & expected else old
-    if op == OP_XOR:
+    if op == MK_XOR:
         return old ^ operand
     if op == OP_ADD_UNLESS:
         writes[0] = old != expected

@@ -81,6 +81,8 @@ ctypedef struct mk_explorer:
 cdef mk_explorer *explorer_new(const mk_model *model, mk_program *program, int32_t nthreads, int32_t nlocs,
                                const uint64_t *init) except NULL
 cdef void explorer_free(mk_explorer *x) noexcept
+# A location that nobody has accessed yet gets another initial value, in every graph.
+cdef void explorer_init_location(mk_explorer *x, int32_t loc, uint64_t value) noexcept nogil
 # Go on for at most n graphs (complete, blocked or abandoned). 1: there is more, 0: exhausted.
 cdef int explore_some(mk_explorer *x, int64_t n) except -1 nogil
 
@@ -102,5 +104,4 @@ cdef enum own_rmw:  # beyond enum mk_rmw_op
     OP_LOCK = 16        # await 0, then 1
     OP_OR_IF = 17       # value | operand where value & expected, else the value again
     OP_TRYLOCK = 18     # 1 where the value is 0, else nothing
-    OP_XOR = 19
-    OP_ADD_UNLESS = 20  # value + operand where the value is not expected, else nothing
+    OP_ADD_UNLESS = 19  # value + operand where the value is not expected, else nothing

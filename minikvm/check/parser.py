@@ -27,7 +27,7 @@ FENCES = {
     "acquire": 16, "release": 17, "acq_rel": 18, "sc": 19, "after_spinlock": 20, "after_unlock_lock": 21,
 }  # fmt: skip
 """enum mk_fence_kind and fences.pxd, by name."""
-RMW_OPS = {"OR": 0, "AND": 1, "ADD": 2, "XCHG": 3, "CAS": 4, "TRYLOCK": 18, "XOR": 19, "ADD_UNLESS": 20}
+RMW_OPS = {"OR": 0, "AND": 1, "ADD": 2, "XCHG": 3, "CAS": 4, "XOR": 5, "TRYLOCK": 18, "ADD_UNLESS": 19}
 """enum mk_rmw_op and explorer.pxd, by name."""
 AWAITS = {"==": 0, "!=": 1, "&": 2, "!&": 3}
 COMPARES = ("==", "!=", "<", ">")

@@ -27,7 +27,7 @@ cdef enum slot_bit:
     SLOT_RESCHED = 4  # somebody wants the pCPU
     SLOT_CALLS = 3    # from this bit on: sends that are waited for; first those of IPIs, from scene.membarriers on those of membarrier()
     MAX_SENDS = 60
-    MAX_OTHER = 16
+    MAX_OTHER = 128
     MAX_WALKERS = 64
 
 cdef enum check_note:     # beyond enum mk_event
@@ -58,6 +58,10 @@ cdef struct call:         # one that somebody makes
     uint8_t actor         # actor_kind of the initiator
     int32_t place         # its vCPU or pCPU
 
+cdef struct other_word:  # of a plugin's own
+    const char *address
+    int size
+
 cdef struct scene:
     mk_explorer *x
     mk_vm *vm
@@ -70,7 +74,7 @@ cdef struct scene:
     int32_t base[16]      # of each class in the graph's locations
     int32_t count[16]
     int32_t nlocs
-    const void *other[16]  # addresses of LC_OTHER
+    other_word other[128]  # of LC_OTHER
     int32_t nother
     mk_injector **injectors
     int32_t ninjectors

@@ -116,7 +116,7 @@ class Words:
 
     def _rmw(self, event: Event, what: str, target: str) -> str:
         new = self.value(what, event.wval if event.wval is not None else event.operand)
-        names = {0: "set_bit", 1: "clear_bit", 2: "atomic_add", 3: "xchg", 4: "cmpxchg"}
+        names = {0: "set_bit", 1: "clear_bit", 2: "atomic_add", 3: "xchg", 4: "cmpxchg", 5: "atomic_xor"}
         if event.op == 4:
             result = "" if event.kind == "RMW" else ", fails"
             return f"cmpxchg({target}, {self.value(what, event.expected)}, {self.value(what, event.operand)}){result}"

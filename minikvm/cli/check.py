@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from minikvm.cli.choice import choice_of, complete_names, plugin_options
-from minikvm.cli.configfile import read, split_settings
+from minikvm.cli.configfile import allow_c_option, read, split_settings
 from minikvm.cli.run import terminated_as_interrupted
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ def several(_context: click.Context, _parameter: click.Parameter, values: tuple[
 @click.option("--seed", type=int, default=1, metavar="S", help="Of the random walks.")
 @click.option("--set", "settings", metavar="KEY.PATH=VALUE", multiple=True, callback=split_settings,
               help="Change any value of the file; VALUE is YAML. May be repeated.")
+@allow_c_option
 @click.option("--replay", metavar="SCHEDULE", type=click.Path(), help="Run the execution of a schedule file again, step by step.")
 @click.option("--out", metavar="DIR", type=click.Path(file_okay=False), default=".", help="Write schedule files to this folder.")
 @click.option("--html", metavar="FILE", type=click.Path(dir_okay=False), help="Draw the counterexample as an HTML page, too.")
@@ -54,7 +55,7 @@ def check(
     context: click.Context, file: str | None, strategies: list[str], all_strategies: bool, loop: str | None, models: list[str],
     properties: list[str], budget_executions: int | None, budget_seconds: float | None, jobs: int, checkpoint: str | None,
     resume: str | None, random: int | None, seed: int, settings: list[tuple[str, str]],
-    replay: str | None, out: str, html: str | None, as_json: bool,
+    allow_c: bool, replay: str | None, out: str, html: str | None, as_json: bool,
 ) -> int:
     """Check FILE's strategy in every interleaving, under every memory model of its check: part.
 
@@ -75,7 +76,7 @@ def check(
             return run_again(replay, manager, strategies, html)
         if file is None:
             raise click.UsageError("Missing argument 'FILE': the configuration to check (or --replay SCHEDULE).")
-        config = read(file, manager, settings)
+        config = read(file, manager, settings, allow_c)
         wanted = list(manager.names("strategy")) if all_strategies else strategies
         checker = checker_of(config, manager, file, wanted, loop, models, properties, budget_executions, budget_seconds)
         checker.how = how_of(jobs, checkpoint, resume, random, seed)

@@ -89,12 +89,12 @@ def interrupted(error: BaseException | None) -> bool:
 def report_own(error: BaseException) -> int:
     """The part that knows minikvm's exceptions; imported only now, because ``minikvm --help`` needs none of them."""
     from minikvm.config.problems import ConfigError
-    from minikvm.pluginload import NotFound, PluginError
+    from minikvm.pluginload import BadSource, NotFound, PluginError
 
     if isinstance(error, ConfigError):
         click.echo(str(error), err=True)
         return USAGE
-    if isinstance(error, NotFound):
+    if isinstance(error, (BadSource, NotFound)):
         say(f"error: {error}")
         return USAGE
     if isinstance(error, PluginError):
