@@ -7,7 +7,8 @@ Tautschnig, TOPLAS 36(2), 2014):
 with ppo = po without write -> read, and implied = write -> read with a locked instruction at either end.
 
 The operations (docs/protocol.md): any RMW is a locked instruction, one that fails a locked read (but for a trylock, which looks before it
-tries); smp_mb, smp_mb__before_atomic, smp_mb__after_atomic, the locks' own barriers and a seq_cst fence are mfence; a seq_cst store is an xchg, as compilers make it; other fences and orders are nothing.
+tries); smp_mb, smp_mb__before_atomic, smp_mb__after_atomic, the locks' own barriers and a seq_cst fence are mfence; a seq_cst store is an
+xchg, as compilers make it; other fences and orders are nothing.
 Starting a thread and joining one order everything before and after.
 
 An RMW is one event here and two in the .cat file. That is exact. Let R and W be its halves, X -> W an edge and R -> Y another: the one
