@@ -21,6 +21,7 @@ FLOORS = [
     {"strategies"},
     {"sim"},
     {"check"},
+    {"litmus"},
     {"live"},
     {"testing"},
     {"report"},

@@ -11,6 +11,7 @@ import minikvm
 from minikvm.cli.check import check
 from minikvm.cli.choice import plugin_options
 from minikvm.cli.errors import Commands
+from minikvm.cli.litmus import litmus
 from minikvm.cli.new import new
 from minikvm.cli.plugins import plugins
 from minikvm.cli.run import run
@@ -33,6 +34,7 @@ def cli() -> None:
     Examples:
       minikvm run configs/quickstart.yaml             the first thing to try
       minikvm check configs/seed-wait.yaml            every interleaving, under every memory model
+      minikvm litmus tests/litmus/*.litmus            the kernel's litmus tests
       minikvm plugins list                            every strategy, back end, injector and loop
       minikvm new strategy my-idea                    start a plugin of your own
       minikvm -p my_idea.py run FILE --strategy my-idea
@@ -47,7 +49,7 @@ def cli() -> None:
     """
 
 
-for command in (run, check, validate, schema, plugins, new):
+for command in (run, check, litmus, validate, schema, plugins, new):
     cli.add_command(command)
 
 

@@ -7,14 +7,16 @@ Starting and joining a thread synchronise. smp_wmb is a release fence, smp_rmb a
 """
 from libc.stdint cimport int32_t, uint8_t, uint32_t
 from libc.string cimport memcpy, memset
-from minikvm.check.fences cimport FENCE_ACQ_REL, FENCE_ACQUIRE, FENCE_RELEASE, FENCE_SEQ_CST
+from minikvm.check.fences cimport (
+    FENCE_ACQ_REL, FENCE_ACQUIRE, FENCE_AFTER_SPINLOCK, FENCE_AFTER_UNLOCK_LOCK, FENCE_RELEASE, FENCE_SEQ_CST)
 from minikvm.check.graph cimport EF_CREATE, EV_FENCE, EV_READ, EV_SYNC, EV_WRITE, event, mk_graph, po_thread
 from minikvm.check.scratch cimport SCRATCH_HB, scratch
 from minikvm.core.world cimport MK_MB_AFTER_ATOMIC, MK_MB_BEFORE_ATOMIC, MK_SMP_MB, MK_SMP_RMB, MK_SMP_WMB
 
 
 cdef bint fence_is_sc(int kind) noexcept nogil:
-    return kind == MK_SMP_MB or kind == MK_MB_BEFORE_ATOMIC or kind == MK_MB_AFTER_ATOMIC or kind == FENCE_SEQ_CST
+    return (kind == MK_SMP_MB or kind == MK_MB_BEFORE_ATOMIC or kind == MK_MB_AFTER_ATOMIC or kind == FENCE_SEQ_CST
+            or kind == FENCE_AFTER_SPINLOCK or kind == FENCE_AFTER_UNLOCK_LOCK)
 
 
 cdef bint fence_acquires(int kind) noexcept nogil:
