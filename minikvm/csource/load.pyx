@@ -10,8 +10,8 @@ from minikvm.core.adapters cimport owning_capsule
 from minikvm.core.world cimport MK_ABI, MK_LOOP_PUT_CLEARS_CPU, mk_loop, mk_strategy
 
 import os as _os
+import sys as _sys
 
-from minikvm import get_include as _get_include
 from minikvm.pluginload import BeginAnew as _BeginAnew
 from minikvm.pluginload import PluginError as _PluginError
 
@@ -30,11 +30,7 @@ cdef extern from *:
     #include <unistd.h>
     #include "minikvm/cplug.h"
 
-    static __thread struct mk_c_frame *mk_frame_of_thread;
-    static struct mk_c_frame **mk_frame_cell(void)
-    {
-        return &mk_frame_of_thread;
-    }
+    __attribute__((visibility("default"), tls_model("initial-exec"))) __thread struct mk_c_thread mk_c_thread;
 
     static __thread const char *mk_stack_low;
 
@@ -46,11 +42,11 @@ cdef extern from *:
 
     static void mk_fault(int number, siginfo_t *info, void *context)
     {
-        struct mk_c_frame *f = mk_frame_of_thread;
+        struct mk_c_frame *f = mk_c_thread.frame;
         int i;
         if (f != NULL) {
             ucontext_t *uc = context;
-            mk_frame_of_thread = NULL;
+            mk_c_thread.frame = NULL;
             f->signo = number;
             f->address = info->si_addr;
     #if defined(__x86_64__)
@@ -115,7 +111,7 @@ cdef extern from *:
     static __thread struct { struct mk_c_frame *f; uint64_t call, blocks, operations; int times; } mk_last_look;
     static void mk_look(int number)
     {
-        struct mk_c_frame *f = mk_frame_of_thread;
+        struct mk_c_frame *f = mk_c_thread.frame;
         (void)number;
         if (f == NULL || f != mk_last_look.f || f->call != mk_last_look.call || f->blocks != mk_last_look.blocks || f->operations != mk_last_look.operations) {
             mk_last_look.f = f;
@@ -130,7 +126,7 @@ cdef extern from *:
         if (++mk_last_look.times < 4)
             return;
         mk_last_look.f = NULL;
-        mk_frame_of_thread = NULL;
+        mk_c_thread.frame = NULL;
         f->why = MK_C_LEFT_LOOP;
         _longjmp(f->out, 1);
     }
@@ -155,33 +151,29 @@ cdef extern from *:
         pthread_key_create(&mk_stack_key, mk_drop_stack);
         pthread_key_create(&mk_timer_key, mk_drop_timer);
     }
-    static __thread int mk_has_stack;
-    static struct mk_c_frame **mk_cell_with_stack(void)
+    static void mk_prepare(void)
     {
-        if (mk_unlikely(!mk_has_stack)) {
-            stack_t now;
-            pthread_attr_t attributes;
-            void *low = NULL;
-            size_t size = 0;
-            if (pthread_getattr_np(pthread_self(), &attributes) == 0) {
-                if (pthread_attr_getstack(&attributes, &low, &size) == 0)
-                    mk_stack_low = low;
-                pthread_attr_destroy(&attributes);
-            }
-            mk_has_stack = 1;
-            pthread_once(&mk_stack_once, mk_make_keys);
-            mk_make_timer();
-            if (sigaltstack(NULL, &now) == 0 && (now.ss_flags & SS_DISABLE)) {
-                memset(&now, 0, sizeof(now));
-                now.ss_size = MK_SIGNAL_STACK;
-                now.ss_sp = mmap(NULL, MK_SIGNAL_STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-                if (now.ss_sp != MAP_FAILED) {
-                    sigaltstack(&now, NULL);
-                    pthread_setspecific(mk_stack_key, now.ss_sp);
-                }
-            }
+        stack_t now;
+        pthread_attr_t attributes;
+        void *low = NULL;
+        size_t size = 0;
+        mk_c_thread.ready = 1;
+        if (pthread_getattr_np(pthread_self(), &attributes) == 0) {
+            if (pthread_attr_getstack(&attributes, &low, &size) == 0)
+                mk_stack_low = low;
+            pthread_attr_destroy(&attributes);
         }
-        return mk_frame_cell();
+        pthread_once(&mk_stack_once, mk_make_keys);
+        mk_make_timer();
+        if (sigaltstack(NULL, &now) != 0 || !(now.ss_flags & SS_DISABLE))
+            return;
+        memset(&now, 0, sizeof(now));
+        now.ss_size = MK_SIGNAL_STACK;
+        now.ss_sp = mmap(NULL, MK_SIGNAL_STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        if (now.ss_sp == MAP_FAILED)
+            return;
+        sigaltstack(&now, NULL);
+        pthread_setspecific(mk_stack_key, now.ss_sp);
     }
 
     /* ---- the library's own variables ---- */
@@ -239,7 +231,7 @@ cdef extern from *:
     ctypedef struct mk_c_api:
         uint32_t abi
         uint32_t size
-        mk_c_frame **(*cell)() noexcept nogil
+        void (*prepare)() noexcept nogil
         int (*failed)(mk_c_frame *) except -1 nogil
         int (*place)(mk_c_plugin *, const void *, const void *, const char **, unsigned *, const char **) noexcept nogil
         int (*warned)(const char *, const char *, int) except -1 nogil
@@ -265,7 +257,7 @@ cdef extern from *:
         const char *begin
         const char *end
     enum: MK_C_LEFT_FAULT, MK_C_LEFT_BUG, MK_C_LEFT_LOOP
-    enum: RTLD_NOW, RTLD_LOCAL, MFD_CLOEXEC
+    enum: RTLD_NOW, RTLD_LOCAL, RTLD_GLOBAL, RTLD_NOLOAD, MFD_CLOEXEC
     void *dlopen(const char *, int)
     void *dlsym(void *, const char *)
     int dlclose(void *)
@@ -273,7 +265,7 @@ cdef extern from *:
     const char *dlerror()
     int memfd_create(const char *, unsigned)
     int dl_iterate_phdr(int (*)(void *, size_t, void *), void *)
-    mk_c_frame **mk_cell_with_stack() noexcept nogil
+    void mk_prepare() noexcept nogil
     void mk_catch_faults() noexcept nogil
     int mk_find_segment "mk_find_segment"(mk_segment *) noexcept
     const char *mk_base_of(const void *) noexcept nogil
@@ -284,7 +276,7 @@ cdef extern from *:
     """
 
 RUNTIME = b"/minikvm/csource/runtime/"
-HEADERS = _get_include() + "/"
+HEADERS = _os.path.join(_os.path.dirname(_os.path.dirname(__file__)), "include") + "/"
 
 MAX_OPERATIONS = 20_000
 """Operations of one call, in one execution of a check, before it counts as a loop that never ends."""
@@ -328,7 +320,7 @@ class Exposed(_BeginAnew):
 cdef mk_c_api API
 API.abi = MK_ABI
 API.size = sizeof(mk_c_api)
-API.cell = mk_cell_with_stack
+API.prepare = mk_prepare
 API.failed = failed
 API.place = place_of
 API.warned = warned
@@ -401,6 +393,8 @@ cdef class Library:
             with open(file, "rb") as source, open(fd, "wb", closefd=False) as copy:
                 copy.write(source.read())
             path = f"/proc/self/fd/{fd}"
+        # This module's variables of a thread are for the libraries, too.
+        dlopen(_os.fsencode(_sys.modules[__name__].__file__), RTLD_NOW | RTLD_GLOBAL | RTLD_NOLOAD)
         self.handle = dlopen(_os.fsencode(path), RTLD_NOW | RTLD_LOCAL)
         if self.handle == NULL:
             raise OSError(f"{self.name}: its library {file} cannot be loaded: {dlerror().decode(errors='replace')}")

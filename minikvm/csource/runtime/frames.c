@@ -1,12 +1,9 @@
 /* frames.c: calls into the user's code, live; and the tables that minikvm calls. Checked code has stacks.c instead of the middle part. */
 #include "runtime.h"
 
-__thread mk_ctx *mk_c_current;
-__thread int mk_c_failed;
-static __thread struct mk_c_frame **cell;
-static __thread uint64_t calls;
+#define cell (&mk_c_thread.frame)
 
-struct mk_c_frame *frame_here(void) { return cell == NULL ? NULL : *cell; }
+struct mk_c_frame *frame_here(void) { return mk_c_thread.frame; }
 
 enum field field_of(const mk_ctx *c, const volatile void *p, mk_vcpu **vcpu)
 {
@@ -66,12 +63,13 @@ int call_user(mk_ctx *c, struct mk_c_plugin *self, uint32_t req, int (*fn)(struc
 	int r = 0;
 	memset(&f, 0, offsetof(struct mk_c_frame, out));
 	memset((char *)&f + offsetof(struct mk_c_frame, why), 0, sizeof(f) - offsetof(struct mk_c_frame, why));
-	cell = self->api->cell();
+	if (mk_unlikely(!mk_c_thread.ready))
+		self->api->prepare();
 	f.c = c;
 	f.prev = c->frame;
 	f.self = self;
 	f.req = req;
-	f.call = ++calls;
+	f.call = ++mk_c_thread.calls;
 	f.is_loop = job->is_loop;
 	c->frame = &f;
 	mk_c_current = c;

@@ -103,7 +103,7 @@ int call_user(mk_ctx *c, struct mk_c_plugin *self, uint32_t req, int (*fn)(struc
 	f->self = self;
 	memset((char *)f + offsetof(struct mk_c_frame, why), 0, sizeof(*f) - offsetof(struct mk_c_frame, why));
 	f->req = req;
-	f->call = ++calls;
+	f->call = ++mk_c_thread.calls;
 	f->is_loop = job->is_loop;
 	f->depth = outer == NULL ? 0 : outer->depth + 1;
 	f->thread = t;
@@ -114,8 +114,9 @@ int call_user(mk_ctx *c, struct mk_c_plugin *self, uint32_t req, int (*fn)(struc
 	t->fn = fn;
 	t->job = job;
 	plain_begin(f);
+	if (mk_unlikely(!mk_c_thread.ready))
+		self->api->prepare();
 	for (;;) {
-		cell = self->api->cell();
 		mk_c_current = c;
 		t->status = RUNNING;
 		if (_setjmp(f->out) == 0) {

@@ -343,13 +343,12 @@ void mk_c_call_many(const uint64_t *mask, int wait, const struct mk_c_place *at)
 
 /* The context has memory for one mask; who takes a second one at the same time gets it from the heap, and it is kept. */
 static __thread uint64_t *second_mask;
-static __thread int masks_used; /* bare */
 static uint64_t **second_of(struct mk_c_frame *f) { return f != NULL && f->own != NULL ? &f->own->second_mask : &second_mask; }
 uint64_t *mk_c_alloc_mask(void)
 {
 	mk_ctx *c = mk_c_current;
 	struct mk_c_frame *f = frame_here();
-	int *used = f == NULL ? &masks_used : &f->masks;
+	int *used = f == NULL ? &mk_c_masks : &f->masks;
 	struct simple s = { .answer = 1 };
 	uint64_t *mask;
 	if (f != NULL) {
@@ -377,16 +376,25 @@ uint64_t *mk_c_alloc_mask(void)
 void mk_c_free_mask(uint64_t *mask)
 {
 	struct mk_c_frame *f = frame_here();
-	int *used = f == NULL ? &masks_used : &f->masks;
+	int *used = f == NULL ? &mk_c_masks : &f->masks;
 	if (mask != NULL)
 		*used &= mask == *second_of(f) ? ~2 : ~1;
 }
 
-static __thread unsigned long thread_targets[MK_MAX_VCPUS / 64];
+static __thread unsigned long *thread_targets;
 unsigned long *mk_c_targets(mk_ctx *c, const uint64_t *targets)
 {
 	struct mk_c_frame *f = frame_here();
-	unsigned long *long_targets = f != NULL && f->own != NULL ? f->own->targets : thread_targets;
+	unsigned long *long_targets;
+	if (f != NULL && f->own != NULL) {
+		long_targets = f->own->targets;
+	} else {
+		if (thread_targets == NULL)
+			thread_targets = calloc(MK_MAX_VCPUS / 64, 8); /* for as long as the thread lives */
+		long_targets = thread_targets;
+		if (long_targets == NULL)
+			mk_c_bug("no memory for a bitmap of KVM_MAX_VCPUS bits", __FILE__, __LINE__);
+	}
 	for (uint32_t i = 0; i < c->vm->vcpu_words; i++)
 		long_targets[i] = targets != NULL ? targets[i] : ~0ul;
 	if (c->vm->nr_vcpus % 64)

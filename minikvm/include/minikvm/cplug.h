@@ -6,6 +6,7 @@
 #include <setjmp.h>
 #include <signal.h>
 #include "minikvm.h"
+#include "kernel/watch.h"
 
 #define MK_C_END 2 /* the VM's end came first */
 #define MK_C_MAX_DEPTH 4 /* calls in one context, one inside the other: an interrupt's inside a task's */
@@ -73,7 +74,7 @@ struct mk_c_frame {
 /* What the loader gives the library. */
 struct mk_c_api {
 	uint32_t abi, size;
-	struct mk_c_frame **(*cell)(void);                         /* this thread's frame, while the user's code runs */
+	void (*prepare)(void);                                     /* this thread, for faults in the user's code */
 	int (*failed)(struct mk_c_frame *f);                       /* raise what `why` says; -1 */
 	/* Where the code is that returns to pc, and which variable of the library an address is in (NULL: none). */
 	int (*place)(struct mk_c_plugin *self, const void *pc, const void *address, const char **file, unsigned *line, const char **symbol);

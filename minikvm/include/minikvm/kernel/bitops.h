@@ -138,7 +138,20 @@ static inline unsigned long find_last_bit(const unsigned long *a, unsigned long 
 #else
 #define MK_K_APART() ((void)0)
 #endif
-static __always_inline void bitmap_zero(unsigned long *map, unsigned int bits) { MK_K_EACH_WORD(i, bits) { map[i] = 0; MK_K_APART(); } }
+static __always_inline void bitmap_zero(unsigned long *map, unsigned int bits)
+{
+	if (bits > 8 * BITS_PER_LONG) {
+		MK_K_EACH_WORD(i, bits) {
+			map[i] = 0;
+			MK_K_APART();
+		}
+		return;
+	}
+	MK_K_EACH_WORD(i, bits) { /* a few words, for which memset() is not to be called */
+		map[i] = 0;
+		barrier();
+	}
+}
 static __always_inline void bitmap_fill(unsigned long *map, unsigned int bits) { MK_K_EACH_WORD(i, bits) { map[i] = ~0UL; MK_K_APART(); } }
 static __always_inline void bitmap_copy(unsigned long *to, const unsigned long *from, unsigned int bits)
 {

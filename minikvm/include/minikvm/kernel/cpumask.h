@@ -128,15 +128,27 @@ static inline struct cpumask *mk_k_mask_of(struct cpumask *mask, unsigned int cp
 }
 
 /* Off the stack, as distributions build it: it may fail (the point kick.alloc_mask, race injector mask-alloc-failure). */
-static inline bool zalloc_cpumask_var(cpumask_var_t *mask, gfp_t flags)
+static __always_inline bool zalloc_cpumask_var(cpumask_var_t *mask, gfp_t flags)
 {
 	(void)flags;
+	if (!MK_C_WATCHED && mk_likely(!(mk_c_masks & 1))) { /* the first one at a time is the context's own */
+		mk_c_masks |= 1;
+		*mask = (cpumask_var_t)mk_c_current->scratch;
+		cpumask_clear(*mask);
+		return true;
+	}
 	*mask = (cpumask_var_t)mk_c_alloc_mask();
 	return *mask != NULL;
 }
 #define alloc_cpumask_var(mask, flags) zalloc_cpumask_var(mask, flags)
 #define zalloc_cpumask_var_node(mask, flags, node) ((void)(node), zalloc_cpumask_var(mask, flags))
-static inline void free_cpumask_var(cpumask_var_t mask) { mk_c_free_mask((uint64_t *)mask); }
+static __always_inline void free_cpumask_var(cpumask_var_t mask)
+{
+	if (!MK_C_WATCHED && mk_likely((uint64_t *)mask == mk_c_current->scratch))
+		mk_c_masks &= ~1;
+	else
+		mk_c_free_mask((uint64_t *)mask);
+}
 static inline bool cpumask_available(cpumask_var_t mask) { return mask != NULL; }
 
 /* ---- per-CPU variables ---- */

@@ -17,10 +17,22 @@
 #endif
 #define MK_C_HIDDEN __attribute__((visibility("hidden")))
 
-/* The context that runs C code on this thread: the kernel's `current` and `this_cpu`. Set by the entries (entry.h). */
-extern MK_C_HIDDEN __thread mk_ctx *mk_c_current __attribute__((tls_model("initial-exec")));
-/* Bare code cannot be left in the middle: what failed beneath it (a machine's call) is remembered, and nothing more is asked of the machine. */
-extern MK_C_HIDDEN __thread int mk_c_failed __attribute__((tls_model("initial-exec")));
+/*
+ * What is known of the thread that runs C code. It is in minikvm.csource.load, once for all libraries: a library that is loaded late gets no variables
+ * of a thread at a fixed offset, and any other kind costs a call at each use.
+ */
+struct mk_c_thread {
+	mk_ctx *current;          /* the kernel's `current` and `this_cpu`; set by the entries */
+	struct mk_c_frame *frame; /* of the watched code that runs; NULL while it does not */
+	uint64_t calls;
+	int failed; /* bare code cannot be left in the middle: a machine's call has failed, and nothing more is asked of the machine */
+	int masks;  /* bare code's, in use, a bit each */
+	int ready;  /* there is a stack for the handler of faults */
+};
+extern __thread struct mk_c_thread mk_c_thread __attribute__((visibility("default"), tls_model("initial-exec")));
+#define mk_c_current (mk_c_thread.current)
+#define mk_c_failed (mk_c_thread.failed)
+#define mk_c_masks (mk_c_thread.masks)
 
 MK_C_HIDDEN void mk_c_warn(int *warned, const char *condition, const char *file, int line);
 MK_C_HIDDEN __attribute__((noreturn)) void mk_c_bug(const char *what, const char *file, int line);
