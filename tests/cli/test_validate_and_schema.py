@@ -25,6 +25,11 @@ def test_an_unknown_name_is_a_problem_with_its_place(invoke, config):
     assert result.exit_code == 2 and "small.yaml:3:11" in result.stderr and "test-strategy" in result.stderr
 
 
+def test_a_built_in_that_is_left_out_is_a_problem_that_says_so(invoke, config, parts):
+    result = invoke("validate", config, "-p", parts, "-p", "no:stale-cpu", "--set", "injectors=[stale-cpu]")
+    assert result.exit_code == 2 and "got stale-cpu" in result.stderr and "left out by -p no:stale-cpu" in result.stderr
+
+
 def test_an_option_of_a_plugin_is_checked(invoke, config, parts):
     result = invoke("validate", config, "-p", parts, "--set", "strategy={name: test-strategy, batch: 65}")
     assert result.exit_code == 2 and "batch" in result.stderr
