@@ -36,7 +36,7 @@ cdef class LiveMemory:
 
     def __cinit__(self, VcpuTable table, *, strategy, loop, backend, engine, injectors, bint spin, used,
                   unsigned max_threads, unsigned max_lines, guest, double migrate, uint64_t slice_ns, uint64_t late_ns, bint wire,
-                  uint64_t seed):
+                  uint64_t seed, uint64_t beat_ns=100000000):
         cdef unsigned i
         cdef pcpu_t *p
         cdef live_t *l = &self.l
@@ -87,7 +87,7 @@ cdef class LiveMemory:
         l.migrate = migrate
         l.slice_ns = slice_ns
         l.late_ns = late_ns
-        l.beat_ns = 100000000
+        l.beat_ns = beat_ns
         mk_bare_store32(&l.late, MK_RELAXED, wire)
         self.max_threads = max_threads + 2
         l.threads = <lctx **>self.zeroed(self.max_threads, sizeof(lctx *))

@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from minikvm.core.requests import KVM_REQUEST_NO_WAKEUP, KVM_REQUEST_WAIT, Request
-from minikvm.live.build import Built, Thread, build, kind_of
+from minikvm.live.build import Built, Thread, beat_ns, build, kind_of
 from minikvm.live.figures import RunReport, dump_of, report_of
 from minikvm.live.judge import all_checks, final_checks, sentence_of
 from minikvm.live.watchdog import Suspicion, Watchdog
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 LOOK_NS = 50_000_000
-"""How often the supervisor looks at the VM."""
+"""How often, at the least, the supervisor looks at the VM."""
 STACK_BYTES = 512 * 1024
 """A vCPU thread's stack: the run loop needs little, a Python plugin some."""
 JOIN_S = 30.0
@@ -249,8 +249,9 @@ class VM:
         end = math.inf if duration is None else time.monotonic() + duration / 1e6
         phase = "running"
         drained_by = math.inf
+        look_ns = min(LOOK_NS, beat_ns(self.config))  # as often as there may be something new to see
         while True:
-            core.wait_event(LOOK_NS if phase == "running" else LOOK_NS // 10)
+            core.wait_event(look_ns if phase == "running" else LOOK_NS // 10)
             self._show_progress(phase)
             if self._errors:
                 return "plugin-error"
