@@ -113,17 +113,23 @@ cdef class LiveMemory:
 
     def open(self):
         """Open the back end on every slot. Raises what it raises; close() undoes what was opened."""
-        cdef unsigned i
-        if self.l.backend.open != NULL:
-            for i in range(self.l.vm.nr_pcpus):
-                self.l.backend.open(self.l.backend, &slot_of(&self.l, i).bell)
+        while self.nr_open < self.l.vm.nr_pcpus:
+            if self.l.backend.open != NULL:
+                self.l.backend.open(self.l.backend, &slot_of(&self.l, self.nr_open).bell)
+            self.nr_open += 1
 
     def close(self):
-        """After the last thread has ended."""
-        cdef unsigned i
-        if self.l.backend.close != NULL:
-            for i in range(self.l.vm.nr_pcpus):
-                self.l.backend.close(self.l.backend, &slot_of(&self.l, i).bell)
+        """After the last thread has ended. Raises what the back end raises, when all have been closed."""
+        failed = None
+        while self.nr_open:
+            self.nr_open -= 1
+            if self.l.backend.close != NULL:
+                try:
+                    self.l.backend.close(self.l.backend, &slot_of(&self.l, self.nr_open).bell)
+                except Exception as error:
+                    failed = failed or error
+        if failed is not None:
+            raise failed
 
     def __dealloc__(self):
         cdef unsigned i

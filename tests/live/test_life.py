@@ -270,3 +270,47 @@ def test_no_memory_for_the_kick_masks_at_start_is_exit_code_2_and_a_clear_messag
     assert one.returncode == 2, (out, err)
     assert "Traceback" not in err
     assert "kick mask" in err.lower() and ("ENOMEM" in err or "memory" in err.lower())
+
+
+HALF_OPEN = """
+from minikvm.kinds import Backend
+
+
+class HalfOpen(Backend):
+    \"""Has no third doorbell.\"""
+
+    name = "half-open"
+    capabilities = frozenset({"acknowledges", "interrupts-sleep"})
+    doors = []
+    closed = []
+
+    def open(self, doorbell):
+        self.doors.append(doorbell)
+        if doorbell.pcpu == 2:
+            raise OSError("no more doorbells")
+
+    def close(self, doorbell):
+        self.closed.append(doorbell.pcpu)
+
+    def ring(self, vm, doorbell): ...
+    def wait(self, vm, doorbell, timeout_ns): ...
+"""
+
+
+@pytest.fixture
+def half_open(config, manager_with):
+    """A back end whose third doorbell could not be opened: its class, after the VM that was not to be."""
+    plugins = manager_with(HALF_OPEN)
+    with pytest.raises(OSError, match="no more doorbells"), VM(config(plugins, backend="half-open"), plugins):
+        pass
+    return plugins.get("backend", "half-open").cls
+
+
+def test_only_the_doorbells_that_were_opened_are_closed(half_open):
+    assert sorted(half_open.closed) == [0, 1]
+
+
+@pytest.mark.parametrize("pcpu", [0, 1, 2])
+def test_no_doorbell_outlives_its_slot(half_open, pcpu):
+    with pytest.raises(RuntimeError, match=f"the doorbell of pCPU {pcpu} is closed"):
+        half_open.doors[pcpu].pending  # noqa: B018 (a read of freed memory is what must not happen)
