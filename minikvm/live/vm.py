@@ -8,6 +8,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterable
 from datetime import datetime, timezone
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -15,6 +16,7 @@ from minikvm.core.requests import KVM_REQUEST_NO_WAKEUP, KVM_REQUEST_WAIT, Reque
 from minikvm.live.build import Built, Thread, beat_ns, build, kind_of
 from minikvm.live.figures import RunReport, dump_of, report_of
 from minikvm.live.judge import all_checks, final_checks, sentence_of
+from minikvm.live.start import open_backend, start_thread
 from minikvm.live.watchdog import Suspicion, Watchdog
 from minikvm.pluginload import PluginError
 
@@ -26,8 +28,6 @@ _T = TypeVar("_T")
 
 LOOK_NS = 50_000_000
 """How often, at the least, the supervisor looks at the VM."""
-STACK_BYTES = 512 * 1024
-"""A vCPU thread's stack: the run loop needs little, a Python plugin some."""
 JOIN_S = 30.0
 SETTLE_S = 5.0
 JUDGE_TRIES = 3
@@ -93,7 +93,7 @@ class VM:
         try:
             core.pause(True)
             self._open = True
-            core.open()
+            open_backend(core, self.config, self.manager)
             self._start(self._built.threads)
             self.manager.vm_started(self)
             self._notified = True
@@ -136,14 +136,8 @@ class VM:
         return self._require().core
 
     def _start(self, threads: Iterable[Thread]) -> None:
-        before = threading.stack_size(STACK_BYTES)
-        try:
-            for thread in threads:
-                os_thread = threading.Thread(target=self._be, args=(thread,), name=thread.name, daemon=True)
-                os_thread.start()
-                self._threads.append(os_thread)
-        finally:
-            threading.stack_size(before)
+        for thread in threads:
+            self._threads.append(start_thread(thread.name, partial(self._be, thread), self.config))
 
     def _be(self, thread: Thread) -> None:
         """A thread's body. A plugin's exception ends the whole VM."""
