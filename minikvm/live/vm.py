@@ -76,7 +76,7 @@ class VM:
         self._t0_ns = 0
         self._ran = False
         self._notified = False
-        self._open = False
+        self._open = self._began = False
         self._undrained = False
 
     # ---- life ----
@@ -95,10 +95,13 @@ class VM:
             self._open = True
             open_backend(core, self.config, self.manager)
             self._start(self._built.threads)
+            self._began = True
             self.manager.vm_started(self)
             self._notified = True
         except BaseException:
             self._end_threads()
+            if not self._began:
+                self._built = None  # nothing ran, and there is nothing to report
             raise
         return self
 

@@ -339,3 +339,11 @@ def test_a_host_without_file_descriptors_is_exit_code_2_and_a_clear_message(proc
     assert one.returncode == 2, stderr
     assert "backend: got eventfd, expected a back end for which the host has a doorbell a pCPU, 40 in all" in stderr
     assert "Too many open files" in stderr and "Traceback" not in stderr
+
+
+def test_a_vm_that_did_not_start_has_nothing_to_report(config, manager_with):
+    plugins = manager_with(HALF_OPEN)
+    vm = VM(config(plugins, backend="half-open"), plugins)
+    with pytest.raises(PluginError):
+        vm.__enter__()
+    assert vm.report is None
