@@ -1,8 +1,7 @@
 """The first version of the patch, kept as it was sent: vcpu.cpu is read before the request is made, which loses kicks."""
 from libc.stdint cimport int32_t, uint32_t, uint64_t
 from minikvm.core.bits cimport ctz64, unlikely
-from minikvm.core.kick cimport (
-    get_cpu, kick_many, mask_cpu, needs_ipi, put_cpu, wake_up_step, within_table, zalloc_cpumask_step)
+from minikvm.core.kick cimport get_cpu, kick_many, mask_cpu, needs_ipi, put_cpu, wake_up_step, within_table, zalloc_cpumask_step
 from minikvm.core.native cimport strategy_capsule
 from minikvm.core.requests cimport make_request
 from minikvm.core.world cimport (
