@@ -15,6 +15,8 @@ from minikvm.live.state cimport (
 
 cdef enum:
     ACK_POLLS = 200  # looks for an acknowledgement before sleeping: some microseconds, less than a sleep and a wake-up take
+    LOCK_SPINS = 100   # looks at a lock in a row; from then on the watchdog knows that this thread waits
+    LOCK_YIELDS = 1000  # and looks before it sleeps between them
     STOP_SPINS = 2000  # looks at a lock, 50 us and more apart, after the VM was stopped: a holder that runs has long given it back
 
 cdef uint64_t AWAIT_BACKOFF_MAX = 1000000  # ns: how long an aborted entry sleeps before it looks at its gate again
@@ -302,22 +304,23 @@ cdef int lock_slow(mk_ctx *c, mk_atomic64 *lock) except -1 nogil:
         if holder == 0 and mk_bare_rmw64(lock, MK_CMPXCHG, MK_ACQUIRE, <uint64_t>c.id + 1, 0) == 0:
             break
         spins += 1
-        if spins < 100:
+        if spins < LOCK_SPINS:
             mk_cpu_relax()
-        elif spins < 1000:
-            sched_yield()
-        else:
-            if spins == 1000:
-                set_where(t, W_LOCK)
-            note_lock_wait(t, L_LOCK, holder)
-            if mk_bare_load32(&c.vm.stopping, MK_RELAXED):
-                last_spins += 1
-                if last_spins > STOP_SPINS:
-                    t.call.aborted = 1  # goes on without it, into calls that nobody judges and waits that end at once
-                    break
-            os_sleep(50000)
+            continue
+        if spins == LOCK_SPINS:
+            set_where(t, W_LOCK)
+        note_lock_wait(t, L_LOCK, holder)
         bump(&t.beat, 1)
-    if spins >= 1000:
+        if spins < LOCK_YIELDS and not mk_bare_load32(&c.vm.stopping, MK_RELAXED):
+            sched_yield()
+            continue
+        if mk_bare_load32(&c.vm.stopping, MK_RELAXED):
+            last_spins += 1
+            if last_spins > STOP_SPINS:
+                t.call.aborted = 1  # goes on without it, into calls that nobody judges and waits that end at once
+                break
+        os_sleep(50000)
+    if spins >= LOCK_SPINS:
         note_lock_wait(t, L_LOCK, 0)
         set_where(t, W_HOST)
     return 0
