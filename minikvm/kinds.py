@@ -32,7 +32,10 @@ from minikvm.requestdefs import (
 SLUG = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*")
 CAPABILITIES = frozenset({"acknowledges", "interrupts-sleep", "interrupts-spin"})
 COSTS = ("memory", "syscall", "signal", "broadcast")
+USES = {"strategy": frozenset({"membarrier"}), "loop": frozenset({"membarrier"}), "injector": frozenset({"migrate", "walk"})}
 MAX_NAME = 64
+C_KINDS = ("strategy", "loop")
+"""What may be a C file, whose path is its name then."""
 ARCHES = ("any", "x86", "arm64")
 POINTS = frozenset("""
     kick.begin kick.alloc_mask kick.cpu_read kick.made kick.wake kick.mode ipi.send ipi.await kick.end vcpu.loaded vcpu.put vcpu.check
@@ -42,9 +45,9 @@ POINTS = frozenset("""
 """The points at which injectors are asked: MK_POINTS of include/minikvm/world.h."""
 
 __all__ = [
-    "ARCHES", "CAPABILITIES", "COSTS", "KINDS", "POINTS", "REQUEST_ID_MASK", "REQUEST_NO_ACTION", "REQUEST_NO_WAKEUP", "REQUEST_WAIT",
-    "Backend", "GuestEngine", "Injector", "Kind", "Loop", "MemoryModel", "NoOptions", "Options", "RequestDef", "Strategy", "Workload",
-    "kind_of", "summary_of",
+    "ARCHES", "CAPABILITIES", "COSTS", "C_KINDS", "KINDS", "POINTS", "REQUEST_ID_MASK", "REQUEST_NO_ACTION", "REQUEST_NO_WAKEUP",
+    "REQUEST_WAIT", "USES", "Backend", "GuestEngine", "Injector", "Kind", "Loop", "MemoryModel", "NoOptions", "Options", "RequestDef",
+    "Strategy", "Workload", "is_c_file", "kind_of", "label", "summary_of",
 ]
 
 
@@ -85,6 +88,10 @@ class Kind:
     def native(self) -> object | None:
         """A PyCapsule with the C functions of this kind (minikvm.core's .pxd files), or None: the Python methods do the work."""
         return None
+
+    def checked(self) -> object | None:
+        """The same for the explorer; another one for what has to be compiled otherwise for it (kernel-style C)."""
+        return self.native()
 
     @classmethod
     def summary(cls) -> str:
@@ -131,6 +138,8 @@ class Strategy(Kind):
 
     requires: ClassVar[frozenset[str]] = frozenset()
     """Capabilities that the back end must have: a run with one that lacks them is a configuration error."""
+    uses: ClassVar[frozenset[str]] = frozenset()
+    """What a check must know beforehand: "membarrier", if it calls ``vm.membarrier()``. In a check, calling it unsaid is an error."""
 
     def dispatch(self, vm: Any, request: int, targets: Iterable[int]) -> bool:
         """Bring *request* to *targets*; True if an IPI was sent."""
@@ -223,6 +232,10 @@ class Injector(Kind):
     """True: the protocol must survive it. False: it breaks things on purpose, and a run must report the violation."""
     points: ClassVar[tuple[str, ...]] = ()
     """Names of the points at which it is asked."""
+    uses: ClassVar[frozenset[str]] = frozenset()
+    """What a check must know beforehand: "migrate", if it calls ``vm.migrate()``; "walk" beside it, if with ``walk=True``. In a check,
+    calling it unsaid is an error; one that says so is not asked there, since the move is then the vCPU's own choice, before each pass. So
+    let it do nothing else. Where the options decide, ``__init__`` may set ``self.uses``."""
 
     def at(self, vm: Any, point: str, vcpu: Any) -> None:
         """Act at *point*, where *vcpu* is the one that is kicked or that runs."""
@@ -251,6 +264,8 @@ class Loop(Kind):
 
     arch: ClassVar[Literal["any", "x86", "arm64"]] = "any"
     """Whose rules it follows: arm64's last check, for one, sees only request bits."""
+    uses: ClassVar[frozenset[str]] = frozenset()
+    """As a strategy's."""
 
     def enter(self, vm: Any, vcpu: Any) -> Any:
         """One pass: check, enter the guest, leave it."""
@@ -340,6 +355,16 @@ def summary_of(cls: type) -> str:
     """The first line of the class's own docstring, or "" (a base's docstring says nothing about the subclass)."""
     doc = cls.__dict__.get("__doc__") or ""
     return str(inspect.cleandoc(doc)).partition("\n")[0].strip()
+
+
+def is_c_file(name: object, kind: str = "strategy") -> bool:
+    """Does the name of a strategy or loop stand for a file in kernel-style C?"""
+    return kind in C_KINDS and isinstance(name, str) and name.endswith(".c") and name.isprintable() and len(name) <= 4096
+
+
+def label(name: str) -> str:
+    """How a strategy or loop is called in tables and file names: a C file by its own name, without its folder."""
+    return name.rpartition("/")[2] if is_c_file(name) else name
 
 
 def kind_of(cls: object) -> str | None:

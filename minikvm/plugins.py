@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,7 +18,7 @@ from pydantic import BaseModel
 import minikvm
 from minikvm import hookspecs, pluginload
 from minikvm.kindcheck import KindError, check_class, location_of
-from minikvm.kinds import KINDS, Backend, Kind, RequestDef, Strategy, kind_of, summary_of
+from minikvm.kinds import KINDS, Backend, Kind, RequestDef, Strategy, is_c_file, kind_of, summary_of
 from minikvm.pluginload import NotFound, Origin, PluginError, did_you_mean, sentence
 from minikvm.requestdefs import KVM_REQUESTS, traits_of
 
@@ -223,6 +224,8 @@ class Manager:
         Raises NotFound with the nearest name and all names, PluginError if a built-in does not import.
         """
         held = self._registered[kind]
+        if name not in held and is_c_file(name, kind):
+            return c_file(kind, name)
         if name not in held:
             if name not in self._builtins[kind]:
                 names = self.names(kind)
@@ -297,6 +300,13 @@ class Clash(PluginError):
     def __init__(self, what: str, first: Origin, second: Origin) -> None:
         hint = f" (leave one out: -p no:{second.plugin})" if second.distribution else ""
         super().__init__(f"{what} comes twice: from {first} and from {second}{hint}", second.plugin)
+
+
+def c_file(kind: str, path: str) -> Registered:
+    """A file in kernel-style C, whose path is its name. It is compiled when a run or a check asks for its functions."""
+    cls: type[Kind] = importlib.import_module("minikvm.csource.plugin").class_for(kind, path)
+    requires = frozenset(cls.requires) if issubclass(cls, Strategy) else frozenset()
+    return Registered(kind, path, cls, path, "", "", path, summary_of(cls), cls.Options, requires)
 
 
 def registered(cls: object, kind: str, origin: Origin) -> Registered:

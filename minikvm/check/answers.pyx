@@ -11,7 +11,7 @@ from minikvm.check.graph cimport (
     mk_graph, rank_of)
 from minikvm.check.model cimport CONSISTENT, HOPELESS, MODEL_MONOTONE
 from minikvm.check.symmetry cimport counterpart, in_order, last_before, was_there
-from minikvm.core.world cimport MK_ADD, MK_AND, MK_OR, MK_XCHG
+from minikvm.core.world cimport MK_ADD, MK_AND, MK_OR, MK_XCHG, MK_XOR
 
 
 cdef int no_memory() except -1 nogil:
@@ -30,6 +30,8 @@ cdef uint64_t rmw_result(int op, uint64_t old, uint64_t operand, uint64_t expect
         return old + operand
     if op == MK_XCHG:
         return operand
+    if op == MK_XOR:
+        return old ^ operand
     if op == OP_LOCK:
         writes[0] = old == 0
         return 1

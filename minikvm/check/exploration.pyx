@@ -6,7 +6,7 @@ from minikvm.check.graph cimport (
     EF_AWAIT, EF_CREATE, EF_MUST, EF_NORETURN, EF_RMW, EV_CHOOSE, EV_FENCE, EV_READ, EV_SYNC, EV_WRITE, INIT, co_last, event, mk_graph)
 from minikvm.check.model cimport model_from
 from minikvm.check.outcomes cimport outcome_table, outcomes_add, outcomes_as_counter, outcomes_free, outcomes_packed, outcomes_unpack
-from minikvm.check.races cimport RaceLog
+from minikvm.check.races cimport RaceLog, may_race_anew
 from minikvm.check.rows cimport (
     NOTE_ASSERT, ROW_ASSERT, ROW_CALC, ROW_EVENT, ROW_GOTO, ROW_IF, ROW_JOIN, ROW_REGISTERS, ROW_SET, row, row_thread, run_rows)
 from minikvm.check.steering cimport Steered
@@ -181,7 +181,7 @@ cdef class Exploration(Steered):
                 if g.th[t].notes[i].kind == NOTE_ASSERT:
                     key = f"thread {t}, statement {g.th[t].notes[i].subject}: the value was {g.th[t].notes[i].a}"
                     self.errors[key] = self.errors.get(key, 0) + 1
-        if self.races is not None and not blocked:
+        if self.races is not None and not blocked and may_race_anew(&self.races.keys, g, 0, 0):
             self.races.look(self.x.model, g)
         if self.on_execution is not None:
             self.on_execution(graph_view(g, self.loc_names))

@@ -81,6 +81,8 @@ ctypedef struct mk_explorer:
 cdef mk_explorer *explorer_new(const mk_model *model, mk_program *program, int32_t nthreads, int32_t nlocs,
                                const uint64_t *init) except NULL
 cdef void explorer_free(mk_explorer *x) noexcept
+# A location that nobody has accessed yet gets another initial value, in every graph.
+cdef void explorer_init_location(mk_explorer *x, int32_t loc, uint64_t value) noexcept nogil
 # Go on for at most n graphs (complete, blocked or abandoned). 1: there is more, 0: exhausted.
 cdef int explore_some(mk_explorer *x, int64_t n) except -1 nogil
 

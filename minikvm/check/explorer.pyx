@@ -302,6 +302,16 @@ cdef mk_explorer *explorer_new(const mk_model *model, mk_program *program, int32
     return x
 
 
+cdef void explorer_init_location(mk_explorer *x, int32_t loc, uint64_t value) noexcept nogil:
+    cdef int32_t i
+    x.root.loc[loc].init = value
+    x.g.loc[loc].init = value
+    for i in range(x.depth):
+        x.stack[i].g.loc[loc].init = value
+    for i in range(x.npool):
+        x.pool[i].loc[loc].init = value
+
+
 cdef void explorer_free(mk_explorer *x) noexcept:
     cdef int32_t i
     if x == NULL:

@@ -15,6 +15,7 @@ it or a later one race unless wr-vis, or rw-xbstar the other way round. A read a
 An initial value races with nothing.
 """
 from libc.stdint cimport int32_t, uint64_t
+from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 from minikvm.check.graph cimport EF_RMW, EV_READ, EV_WRITE, event, location, mk_graph
 from minikvm.check.model cimport MODEL_KERNEL_RACES, mk_model
@@ -214,6 +215,63 @@ cdef int32_t find_races(const mk_model *m, const mk_graph *g, race *out, int32_t
     return n
 
 
+# ---- those that were met ----
+
+cdef inline uint64_t key_of(const event *a, const event *b) noexcept nogil:
+    return (<uint64_t>a.thread << 48) | (<uint64_t>a.index << 32) | (<uint64_t>b.thread << 16) | b.index  # not 0: the threads differ
+
+
+cdef inline int32_t slot_of(const race_keys *k, uint64_t key) noexcept nogil:
+    """Where the key is, or where it would go."""
+    cdef int32_t i = <int32_t>(((key * <uint64_t>0x9e3779b97f4a7c15) >> 32) & <uint64_t>(k.room - 1))
+    while k.key[i] and k.key[i] != key:
+        i = (i + 1) & (k.room - 1)
+    return i
+
+
+cdef bint add_key(race_keys *k, uint64_t key) except -1:
+    """True: it is new."""
+    cdef race_keys larger
+    cdef int32_t i
+    if 2 * k.n >= k.room:
+        larger.room = max(64, 2 * k.room)
+        larger.n = k.n
+        larger.key = <uint64_t *>calloc(larger.room, sizeof(uint64_t))
+        if larger.key == NULL:
+            raise MemoryError("the table of races does not fit into memory")
+        for i in range(k.room):
+            if k.key[i]:
+                larger.key[slot_of(&larger, k.key[i])] = k.key[i]
+        free(k.key)
+        k[0] = larger
+    i = slot_of(k, key)
+    if k.key[i]:
+        return False
+    k.key[i] = key
+    k.n += 1
+    return True
+
+
+cdef bint may_race_anew(const race_keys *known, const mk_graph *g, int32_t but, int32_t count) noexcept nogil:
+    cdef const event *e
+    cdef const event *other
+    cdef const location *at
+    cdef int32_t p, q, i
+    for p in range(g.n):
+        e = &g.ev[p]
+        if not is_plain(e) or 0 <= e.loc - but < count:
+            continue
+        at = &g.loc[e.loc]
+        for i in range(at.nco + (at.nreads if e.kind & EV_WRITE else 0)):  # as find_races()
+            q = at.co[i] if i < at.nco else at.reads[i - at.nco]
+            other = &g.ev[q]
+            if other.thread == e.thread or (i >= at.nco and other.kind & EV_WRITE) or (is_plain(other) and q < p):
+                continue
+            if known.room == 0 or not known.key[slot_of(known, key_of(e, other))]:
+                return True
+    return False
+
+
 class Access(NamedTuple):
     """One side of a race."""
 
@@ -241,8 +299,10 @@ cdef class RaceLog:
     """
 
     def __init__(self):
-        self.seen = set()
         self.pairs = []
+
+    def __dealloc__(self):
+        free(self.keys.key)
 
     cdef int look(self, const mk_model *m, const mk_graph *g) except -1:
         """Note the races of a graph. How many it has."""
@@ -253,8 +313,6 @@ cdef class RaceLog:
         for i in range(min(n, 64)):
             a = &g.ev[some[i].first]
             b = &g.ev[some[i].second]
-            key = (<uint64_t>a.thread << 48) | (<uint64_t>a.index << 32) | (<uint64_t>b.thread << 16) | b.index
-            if key not in self.seen:
-                self.seen.add(key)
+            if add_key(&self.keys, key_of(a, b)):
                 self.pairs.append((access(g, some[i].first), access(g, some[i].second)))
         return n

@@ -133,7 +133,7 @@ def compared(
     """What came out, beside what was saved."""
     assert nearest.graph is not None
     where = next((w for p, w in nearest.found if p == saved["property"]), None)
-    finding = Finding(saved["property"], *(where[k] for k in ("thread", "index", "vcpu", "call", "other"))) if where else None
+    finding = Finding.of(saved["property"], where) if where else None
     nothing = Finding("P7", 0, 0, -1, -1, None)
     drawn = Drawer(checker.scope, nearest.graph, saved["model"], finding or nothing).draw()
     again = None

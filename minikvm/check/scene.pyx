@@ -1,16 +1,17 @@
 """The checked world: every operation of the kick path and of the run loops becomes an event of the explorer. And how a call is made."""
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
-from libc.string cimport memset
+from libc.string cimport memcpy, memset
 from minikvm.check.coroutines cimport stop_coroutine
-from minikvm.check.explorer cimport OP_LOCK, XR_OK, x_note, x_step
+from minikvm.check.explorer cimport AWAIT_NE, OP_LOCK, XR_OK, explorer_init_location, x_note, x_step
 from minikvm.check.graph cimport EF_AWAIT, EF_MUST, EF_NORETURN, EF_RMW, EV_CHOOSE, EV_FENCE, EV_READ, EV_WRITE, event
 from minikvm.check.environment cimport interrupts_here, preempted_here
 from minikvm.check.pcpus cimport barrier_reached
 from minikvm.core.kick cimport dispatch
 from minikvm.core.requests cimport clear_request
 from minikvm.core.world cimport (
-    MK_ABI, MK_ACQUIRE, MK_AND, MK_BARRIER, MK_EV_CONSUMED, MK_EV_ENTRY_ABORT, MK_EV_ENTRY_COMMIT, MK_EV_ENTRY_END, MK_EV_SENDING, MK_GO,
-    MK_OR, MK_PLAIN, MK_RELAXED, MK_RELEASE, MK_REQ_NO_ACTION, MK_SMP_MB, mk_atomic64, mk_ctx, mk_injector, mk_observer, mk_vcpu, mk_world)
+    MK_ABI, MK_ACQUIRE, MK_BARRIER, MK_EV_CONSUMED, MK_EV_ENTRY_ABORT, MK_EV_ENTRY_COMMIT, MK_EV_ENTRY_END, MK_EV_SENDING, MK_GO,
+    MK_NO_VALUE, MK_PLAIN, MK_RELAXED, MK_RELEASE, MK_REQ_NO_ACTION, MK_RMW_OPS, MK_SMP_MB, mk_atomic64, mk_ctx, mk_injector,
+    mk_observer, mk_vcpu, mk_world)
 
 from minikvm.check.scope import ScopeError
 
@@ -25,20 +26,41 @@ cdef int too_many(const char *what) except -1 nogil:
         raise ScopeError(f"the scope is too large for one execution: {what.decode()}")
 
 
-cdef int32_t other_location(scene *s, const void *addr) except -1 nogil:
-    """A plugin's own word: a location from the first time that it is used on."""
+cdef int mixed(kthread *k, int size, int before) except -1 nogil:
+    with gil:
+        place = f" at {k.c.file.decode(errors='replace')}:{k.c.line}" if k.c.file != NULL else ""
+        raise ScopeError(f"an access of {size} bytes{place} to memory that is accessed by {before} bytes elsewhere: the explorer takes whole words only")
+
+
+cdef int32_t other_location(kthread *k, const void *addr, int size) except -1 nogil:
+    """A plugin's own word: a location from the first time that it is used on. Its initial value is what lies in memory then."""
+    cdef scene *s = k.s
+    cdef const char *word = <const char *>addr
     cdef int32_t i
+    cdef uint64_t value = 0
     for i in range(s.nother):
-        if s.other[i] == addr:
+        if s.other[i].address == word and s.other[i].size == size:
             return at(s, LC_OTHER, i)
+    for i in range(s.nother):
+        if word < s.other[i].address + s.other[i].size and s.other[i].address < word + size:
+            mixed(k, size, s.other[i].size)
     if s.nother == MAX_OTHER:
-        too_many(b"more than 16 words of the plugins' own are shared")
-    s.other[s.nother] = addr
+        too_many(b"more than 128 words of the plugins' own are shared")
+    s.other[s.nother].address = word
+    s.other[s.nother].size = size
     s.nother += 1
+    memcpy(&value, word, size)
+    explorer_init_location(s.x, at(s, LC_OTHER, s.nother - 1), value)
     return at(s, LC_OTHER, s.nother - 1)
 
 
-cdef int32_t location_of(kthread *k, const void *addr) except -1 nogil:
+cdef int32_t field_location(kthread *k, int location_class, int32_t index, int size, int expected) except -1 nogil:
+    if size != expected:
+        mixed(k, size, expected)
+    return at(k.s, location_class, index)
+
+
+cdef int32_t location_of(kthread *k, const void *addr, int size) except -1 nogil:
     """The location of a shared word by its address."""
     cdef scene *s = k.s
     cdef const char *base = <const char *>s.vm.vcpus
@@ -47,20 +69,20 @@ cdef int32_t location_of(kthread *k, const void *addr) except -1 nogil:
     if 0 <= offset < <int64_t>(s.nvcpus * sizeof(mk_vcpu)):
         v = &s.vm.vcpus[offset // <int64_t>sizeof(mk_vcpu)]
         if addr == <const void *>&v.requests:
-            return at(s, LC_REQUESTS, v.idx)
+            return field_location(k, LC_REQUESTS, v.idx, size, 8)
         if addr == <const void *>&v.mode:
-            return at(s, LC_MODE, v.idx)
+            return field_location(k, LC_MODE, v.idx, size, 4)
         if addr == <const void *>&v.cpu:
-            return at(s, LC_CPU, v.idx)
+            return field_location(k, LC_CPU, v.idx, size, 4)
         if addr == <const void *>&v.wait:
-            return at(s, LC_WAIT, v.idx)
+            return field_location(k, LC_WAIT, v.idx, size, 4)
         if addr == <const void *>&v.strategy:
-            return at(s, LC_STRATEGY, v.idx)
+            return field_location(k, LC_STRATEGY, v.idx, size, 8)
     # A thread has kick masks of its own, since bare code writes them; those who share them through the world share the VM's.
     offset = <const char *>addr - <const char *>k.vm.kick_masks
     if 0 <= offset < <int64_t>(8 * s.vm.mask_stride * s.vm.nr_pcpus):
         addr = <const char *>s.vm.kick_masks + offset
-    return other_location(s, addr)
+    return other_location(k, addr, size)
 
 
 cdef int access(kthread *k, int kind, int flags, int op, int order, int32_t loc, uint64_t operand, uint64_t expected, const char *name,
@@ -103,23 +125,23 @@ cdef int choose(kthread *k, int n, bint fault, const char *name) except -1 nogil
 # ---- the world ----
 
 cdef uint64_t cut(uint64_t value, int size) noexcept nogil:
-    return <uint64_t><uint32_t>value if size == 4 else value
+    return value & ((<uint64_t>1 << (8 * size)) - 1) if size < 8 else value
 
 
 cdef int w_load(mk_ctx *c, const void *addr, int size, int order, const char *name, uint64_t *value) except -1 nogil:
-    return access(<kthread *>c, EV_READ, 0, 0, order, location_of(<kthread *>c, addr), 0, 0, name, value)
+    return access(<kthread *>c, EV_READ, 0, 0, order, location_of(<kthread *>c, addr, size), 0, 0, name, value)
 
 
 cdef int w_store(mk_ctx *c, void *addr, int size, int order, const char *name, uint64_t value) except -1 nogil:
     cdef uint64_t nothing = 0
-    return access(<kthread *>c, EV_WRITE, 0, 0, order, location_of(<kthread *>c, addr), cut(value, size), 0, name, &nothing)
+    return access(<kthread *>c, EV_WRITE, 0, 0, order, location_of(<kthread *>c, addr, size), cut(value, size), 0, name, &nothing)
 
 
 cdef int w_rmw(mk_ctx *c, void *addr, int size, int op, int order, const char *name, uint64_t operand, uint64_t expected,
                uint64_t *old) except -1 nogil:
     # set_bit() and clear_bit() return no value: what mk_set_bit() gives back is for the accounts.
-    cdef int flags = EF_RMW | (EF_NORETURN if order == MK_RELAXED and (op == MK_OR or op == MK_AND) else 0)
-    return access(<kthread *>c, EV_READ, flags, op, order, location_of(<kthread *>c, addr), cut(operand, size), cut(expected, size),
+    cdef int flags = EF_RMW | (EF_NORETURN if op & MK_NO_VALUE else 0)
+    return access(<kthread *>c, EV_READ, flags, op & MK_RMW_OPS, order, location_of(<kthread *>c, addr, size), cut(operand, size), cut(expected, size),
                   name, old)
 
 
@@ -147,7 +169,9 @@ cdef int w_point(mk_ctx *c, int point, mk_vcpu *subject) except -1 nogil:
         for i in range(k.s.ninjectors):
             injector = k.s.injectors[i]
             if injector.points >> point & 1:
+                k.asked = injector
                 said = injector.at(c, injector, point, subject)
+                k.asked = NULL
                 if said > verdict:
                     verdict = said
     k.in_point = 0
@@ -160,13 +184,17 @@ cdef int w_choose(mk_ctx *c, int n, double probability, const char *name) except
 
 cdef int w_lock(mk_ctx *c, mk_atomic64 *lock, const char *name) except -1 nogil:
     cdef uint64_t old = 0
-    return access(<kthread *>c, EV_READ, EF_RMW | EF_AWAIT | EF_MUST, OP_LOCK, MK_ACQUIRE, location_of(<kthread *>c, lock), 0, 0, name,
+    return access(<kthread *>c, EV_READ, EF_RMW | EF_AWAIT | EF_MUST, OP_LOCK, MK_ACQUIRE, location_of(<kthread *>c, lock, 8), 0, 0, name,
                   &old)
 
 
 cdef int w_unlock(mk_ctx *c, mk_atomic64 *lock, const char *name) except -1 nogil:
     cdef uint64_t nothing = 0
-    return access(<kthread *>c, EV_WRITE, 0, 0, MK_RELEASE, location_of(<kthread *>c, lock), 0, 0, name, &nothing)
+    return access(<kthread *>c, EV_WRITE, 0, 0, MK_RELEASE, location_of(<kthread *>c, lock, 8), 0, 0, name, &nothing)
+
+
+cdef int w_wait_change(mk_ctx *c, const void *addr, int size, int order, const char *name, uint64_t seen, uint64_t *value) except -1 nogil:
+    return access(<kthread *>c, EV_READ, EF_AWAIT | EF_MUST, AWAIT_NE, order, location_of(<kthread *>c, addr, size), seen, 0, name, value)
 
 
 cdef mk_world checked_world
@@ -180,6 +208,7 @@ checked_world.point = w_point
 checked_world.choose = w_choose
 checked_world.lock = w_lock
 checked_world.unlock = w_unlock
+checked_world.wait_change = w_wait_change
 
 
 cdef int watch(mk_ctx *c, int happened, mk_vcpu *v, uint64_t a, uint64_t b) except -1 nogil:

@@ -108,7 +108,8 @@ class Words:
     def _slot(self, event: Event, pcpu: int) -> str:
         texts = {
             "send IPI": f"sends an IPI to pCPU {pcpu}" + ("" if event.rval and event.rval & 1 else ", where nobody is loaded"),
-            "load": f"is loaded on pCPU {pcpu}", "put": f"is put; leaves pCPU {pcpu}", "in the guest": "in the guest: awaits an IPI",
+            "load": f"is loaded on pCPU {pcpu}", "put": f"is put; leaves pCPU {pcpu}",
+            "device interrupt": f"an interrupt for pCPU {pcpu}", "in the guest": "in the guest: awaits an IPI",
             "pending IPIs": "IRQs on: looks for pending IPIs", "take IPIs": "takes the IPI", "ask for the pCPU": f"wants pCPU {pcpu}",
             "wait with IRQs on": "waits, with IRQs on", "waited": "goes on", "the pCPU is idle": f"awaits that pCPU {pcpu} is idle",
         }  # fmt: skip
@@ -116,7 +117,7 @@ class Words:
 
     def _rmw(self, event: Event, what: str, target: str) -> str:
         new = self.value(what, event.wval if event.wval is not None else event.operand)
-        names = {0: "set_bit", 1: "clear_bit", 2: "atomic_add", 3: "xchg", 4: "cmpxchg"}
+        names = {0: "set_bit", 1: "clear_bit", 2: "atomic_add", 3: "xchg", 4: "cmpxchg", 5: "atomic_xor"}
         if event.op == 4:
             result = "" if event.kind == "RMW" else ", fails"
             return f"cmpxchg({target}, {self.value(what, event.expected)}, {self.value(what, event.operand)}){result}"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from minikvm.cli.choice import choice_of, complete_names, plugin_options
-from minikvm.cli.configfile import read, split_settings
+from minikvm.cli.configfile import allow_c_option, read, split_settings
 from minikvm.cli.run import terminated_as_interrupted
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def several(_context: click.Context, _parameter: click.Parameter, values: tuple[
 @click.option("--model", "models", metavar="NAME", multiple=True, callback=several, shell_complete=complete_names("model"),
               help="Under this memory model: sc, tso, rc11, lkmm. May be repeated; otherwise the file's.")
 @click.option("--property", "properties", metavar="P", multiple=True, callback=several,
-              help="Judge only this property, P1 to P8 or P10. May be repeated.")
+              help="Judge only this property, P1 to P10. May be repeated.")
 @click.option("--budget-executions", type=click.IntRange(min=1), metavar="N", help="Explore at most so many executions of each cell.")
 @click.option("--budget-seconds", type=click.FloatRange(min=0, min_open=True), metavar="S", help="Explore each cell for at most so long.")
 @click.option("--jobs", type=click.IntRange(min=1), default=1, metavar="N", help="Explore each cell in so many processes.")
@@ -45,6 +45,7 @@ def several(_context: click.Context, _parameter: click.Parameter, values: tuple[
 @click.option("--seed", type=int, default=1, metavar="S", help="Of the random walks.")
 @click.option("--set", "settings", metavar="KEY.PATH=VALUE", multiple=True, callback=split_settings,
               help="Change any value of the file; VALUE is YAML. May be repeated.")
+@allow_c_option
 @click.option("--replay", metavar="SCHEDULE", type=click.Path(), help="Run the execution of a schedule file again, step by step.")
 @click.option("--out", metavar="DIR", type=click.Path(file_okay=False), default=".", help="Write schedule files to this folder.")
 @click.option("--html", metavar="FILE", type=click.Path(dir_okay=False), help="Draw the counterexample as an HTML page, too.")
@@ -54,7 +55,7 @@ def check(
     context: click.Context, file: str | None, strategies: list[str], all_strategies: bool, loop: str | None, models: list[str],
     properties: list[str], budget_executions: int | None, budget_seconds: float | None, jobs: int, checkpoint: str | None,
     resume: str | None, random: int | None, seed: int, settings: list[tuple[str, str]],
-    replay: str | None, out: str, html: str | None, as_json: bool,
+    allow_c: bool, replay: str | None, out: str, html: str | None, as_json: bool,
 ) -> int:
     """Check FILE's strategy in every interleaving, under every memory model of its check: part.
 
@@ -75,7 +76,7 @@ def check(
             return run_again(replay, manager, strategies, html)
         if file is None:
             raise click.UsageError("Missing argument 'FILE': the configuration to check (or --replay SCHEDULE).")
-        config = read(file, manager, settings)
+        config = read(file, manager, settings, allow_c)
         wanted = list(manager.names("strategy")) if all_strategies else strategies
         checker = checker_of(config, manager, file, wanted, loop, models, properties, budget_executions, budget_seconds)
         checker.how = how_of(jobs, checkpoint, resume, random, seed)
@@ -144,6 +145,7 @@ def show(checker: Checker, out: Path, html: str | None, as_json: bool) -> None:
     """Write the schedule files, print the verdict and the first counterexample."""
     from rich.console import Console
 
+    from minikvm.properties import is_advisory
     from minikvm.report.checktable import print_verdict
     from minikvm.report.counterexample import write_schedule
     from minikvm.report.drawing import print_counterexample
@@ -153,21 +155,21 @@ def show(checker: Checker, out: Path, html: str | None, as_json: bool) -> None:
     first: tuple[dict[str, Any], Path] | None = None
     pages = 0
     for cell, said in zip(checker.cells, verdict["cells"], strict=True):
-        for name, best in sorted(cell.violations.items()):
-            if best.schedule is None:
-                continue
+        for name, schedule in cell.schedules.items():
             what = cell.strategy if cell.loop in ("x86", "arm64") else f"{cell.strategy}-{cell.loop}"
-            path = out / f"counterexample-{what}-{cell.model}-{name}.json"
+            path = out / f"{'worst' if is_advisory(name) else 'counterexample'}-{what}-{cell.model}-{name}.json"
             out.mkdir(parents=True, exist_ok=True)
-            write_schedule(path, best.schedule)
+            write_schedule(path, schedule)
             if name in said["properties"]:
                 said["properties"][name]["file"] = str(path)
-            first = first or (best.schedule, path)
+            if is_advisory(name):
+                continue
+            first = first or (schedule, path)
             if html is not None:
                 target = Path(html)
                 pages += 1
                 named = target.with_stem(f"{target.stem}-{cell.strategy}-{cell.model}-{name}")
-                write_html(target if pages == 1 else named, best.schedule)
+                write_html(target if pages == 1 else named, schedule)
     if as_json:
         click.echo(json.dumps(verdict, indent=2))
         return
@@ -183,6 +185,7 @@ def run_again(path: str, manager: Any, strategies: list[str], html: str | None) 
 
     from minikvm import __version__
     from minikvm.check.replay import replay
+    from minikvm.properties import is_advisory
     from minikvm.report.counterexample import read_schedule, schedule_of
     from minikvm.report.drawing import print_counterexample
     from minikvm.report.html import write_html
@@ -197,4 +200,4 @@ def run_again(path: str, manager: Any, strategies: list[str], html: str | None) 
         if html is not None:
             write_html(html, schedule_of(again))
     console.print(message, markup=False, highlight=False)
-    return EXIT_VIOLATED if again is not None else 0
+    return EXIT_VIOLATED if again is not None and not is_advisory(saved.property) else 0

@@ -21,11 +21,14 @@ def split_settings(_context: click.Context, _parameter: click.Parameter, values:
     return pairs
 
 
-def read(path: str, manager: Manager, settings: list[tuple[str, str]]) -> Any:
+allow_c_option = click.option("--allow-c", is_flag=True, help="Compile C files that FILE names though they are not beside it.")
+
+
+def read(path: str, manager: Manager, settings: list[tuple[str, str]], allow_c: bool = False) -> Any:
     """The configuration in *path* with *settings* (path, YAML text) laid over it, in order.
 
     Raises ConfigError with every problem of the file and of the settings.
     """
     from minikvm.config.overrides import load_with
 
-    return load_with(path, settings, registry=manager)
+    return load_with(path, settings, registry=manager, allow_c=allow_c)

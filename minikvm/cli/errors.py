@@ -91,12 +91,12 @@ def interrupted(error: BaseException | None) -> bool:
 def report_own(error: BaseException) -> int:
     """The part that knows minikvm's exceptions; imported only now, because ``minikvm --help`` needs none of them."""
     from minikvm.config.problems import ConfigError
-    from minikvm.pluginload import NotFound, PluginError
+    from minikvm.pluginload import BadSource, NotFound, PluginError
 
     if isinstance(error, ConfigError):
         click.echo(str(error), err=True)
         return USAGE
-    if isinstance(error, NotFound):
+    if isinstance(error, (BadSource, NotFound)):
         say(f"error: {error}")
         return USAGE
     if isinstance(error, PluginError):
@@ -104,9 +104,10 @@ def report_own(error: BaseException) -> int:
             click.echo(plugin_traceback(error.__cause__), err=True)
         say(f"error: {error}")
         return PLUGIN_FAILED
-    if type(error).__name__ in ("ScopeError", "CheckpointError") and type(error).__module__.startswith("minikvm.check."):
-        say(f"error: {error}")  # by name: the checker is not imported for the sake of an error that it cannot have raised
-        return USAGE
+    exit_code = getattr(error, "exit_code", None)  # of a room that is not imported for the sake of an error that it may not have raised
+    if isinstance(exit_code, int):
+        say(f"error: {error}")
+        return exit_code
     if isinstance(error, MemoryError):
         say("error: there is not enough memory for this")
         return USAGE

@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 import click
 
 from minikvm.cli.choice import choice_of, complete_names, plugin_options
-from minikvm.cli.configfile import read, split_settings
+from minikvm.cli.configfile import allow_c_option, read, split_settings
 
 
 @click.command()
@@ -25,12 +25,13 @@ from minikvm.cli.configfile import read, split_settings
 @click.option("--duration", metavar="D", help='Stop after this time, such as "500ms", "10s".')
 @click.option("--set", "settings", metavar="KEY.PATH=VALUE", multiple=True, callback=split_settings,
               help="Change any value of the file; VALUE is YAML. May be repeated.")
+@allow_c_option
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON (schema minikvm.report/1).")
 @click.option("-v", "--verbose", is_flag=True, help="Print more: every vCPU of a violation's dump, counters that are zero.")
 @click.pass_context
 def run(
     context: click.Context, file: str, strategy: str | None, backend: str | None, seed: str | None, duration: str | None,
-    settings: list[tuple[str, str]], as_json: bool, verbose: bool,
+    settings: list[tuple[str, str]], allow_c: bool, as_json: bool, verbose: bool,
 ) -> int:
     """Run the VM that FILE describes, and report what happened.
 
@@ -49,7 +50,7 @@ def run(
     changes = [*((key, value) for key, value in named.items() if value is not None), *settings]
     with terminated_as_interrupted():
         manager = choice_of(context).manager()
-        config = read(file, manager, changes)
+        config = read(file, manager, changes, allow_c)
         return watch(config, manager, as_json, verbose)
 
 

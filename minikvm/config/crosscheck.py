@@ -17,6 +17,7 @@ from minikvm.config.problems import Path, Problem, did_you_mean, one_of, quoted
 from minikvm.config.registry import KVM_TRAITS, LeavesOut, Registry, bare_names, traits_of
 from minikvm.config.workload import ExceptTargets, RandomTargets, WorkloadLine
 from minikvm.config.yamldoc import Document, show
+from minikvm.kinds import is_c_file
 
 
 @dataclass
@@ -233,7 +234,7 @@ class CrossCheck:
                 self._known(("check", "models", at), "model", model, sorted(models))
 
     def _known(self, path: Path, kind: str, name: str, names: Collection[str]) -> None:
-        if name not in names:
+        if name not in names and not is_c_file(name, kind):
             hint = f"left out by -p no:{name}" if self._left_out(kind, name) else did_you_mean(name, names)
             self._bad(path, _known_text(kind, names), hint, value=quoted(name)[1:-1])
 

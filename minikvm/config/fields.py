@@ -14,6 +14,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError
 
 from minikvm.config.listformat import BadList, parse_list, parse_set
+from minikvm.kinds import is_c_file
 
 MAX_VCPUS = 4096
 MAX_PCPUS = 4096
@@ -179,12 +180,14 @@ RequestName = Annotated[str, PlainValidator(_request_name), WithJsonSchema({"typ
 
 
 def _plugin_name(value: object) -> str:
+    if is_c_file(value):
+        return str(value)
     if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z][A-Za-z0-9_.-]{0,63}", value, re.ASCII):
         raise problem("a name: a letter, then letters, digits, - or _")
     return value
 
 
-PluginName = Annotated[str, PlainValidator(_plugin_name), WithJsonSchema({"type": "string", "pattern": "^[A-Za-z][A-Za-z0-9_.-]*$"})]
+PluginName = Annotated[str, PlainValidator(_plugin_name), WithJsonSchema({"type": "string", "pattern": "^[A-Za-z][A-Za-z0-9_.-]*$|\\.c$"})]
 
 
 class OneOrMany:

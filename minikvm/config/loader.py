@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from minikvm.config.cfiles import name_c_files
 from minikvm.config.crosscheck import CrossCheck, Parts
 from minikvm.config.explain import explain
 from minikvm.config.files import decode, find, read
@@ -20,22 +21,27 @@ from minikvm.config.registry import Registry
 from minikvm.config.scalars import TooLong, resolve_plain
 from minikvm.config.workload import WorkloadLine
 from minikvm.config.yamldoc import MAX_BYTES, Document, MapNode, parse, show
+from minikvm.kinds import is_c_file
 
 _M = TypeVar("_M", bound=BaseModel)
 _PLUGINS = {"strategy": "strategy", "backend": "backend", "loop": "loop"}
 
 
-def load(source: str | os.PathLike[str], *, registry: Registry | None = None, host: Topology | None = None) -> VMConfig:
+def load(
+    source: str | os.PathLike[str], *, registry: Registry | None = None, host: Topology | None = None, allow_c: bool = False
+) -> VMConfig:
     """The configuration of that file name, or shipped name ("quickstart").
 
     ``registry``: the names and options of plugins; without it they are not checked. ``host``: the topology that ``host: auto`` stands for;
-    without it, pCPU numbers on such a host are not checked. Raises ConfigError.
+    without it, pCPU numbers on such a host are not checked. ``allow_c``: the file may name C files that are not beside it. Raises ConfigError.
     """
     path = find(source)
-    return loads(read(path), str(path), registry=registry, host=host)
+    return loads(read(path), str(path), registry=registry, host=host, allow_c=allow_c)
 
 
-def loads(text: str | bytes, name: str = "<text>", *, registry: Registry | None = None, host: Topology | None = None) -> VMConfig:
+def loads(
+    text: str | bytes, name: str = "<text>", *, registry: Registry | None = None, host: Topology | None = None, allow_c: bool = False
+) -> VMConfig:
     """The configuration in the text; ``name`` stands in its messages. Otherwise as load."""
     if isinstance(text, bytes):
         text = decode(text, name)
@@ -48,12 +54,12 @@ def loads(text: str | bytes, name: str = "<text>", *, registry: Registry | None 
         line, column = doc.root.place
         what = Problem(name, line, column, (), show(doc.root), "a mapping with the key vm")
         raise ConfigError([*doc.problems, what])
-    return _validate(doc, registry, host)
+    return _validate(doc, registry, host, allow_c)
 
 
-def _validate(doc: Document, registry: Registry | None, host: Topology | None) -> VMConfig:
+def _validate(doc: Document, registry: Registry | None, host: Topology | None, allow_c: bool = False) -> VMConfig:
     data = doc.data()
-    problems = list(doc.problems)
+    problems = [*doc.problems, *name_c_files(doc, data, allow_c)]
     config: VMConfig | None = None
     try:
         config = VMConfig.model_validate(data)
@@ -153,7 +159,7 @@ def _options(doc: Document, parts: Parts, registry: Registry) -> list[Problem]:
     """What is wrong with the plugins' own options; unknown plugins have none that could be checked."""
     problems: list[Problem] = []
     for path, (kind, plugin) in parts.plugins.items():
-        if plugin.name not in registry.names(kind):
+        if plugin.name not in registry.names(kind) and not is_c_file(plugin.name, kind):
             continue
         model = registry.options_model(kind, plugin.name) or _NoOptions
         try:

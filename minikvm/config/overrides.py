@@ -15,7 +15,8 @@ from minikvm.config.yamldoc import NOWHERE, MapNode, Node, ScalarNode, SeqNode, 
 
 
 def load_with(
-    source: str | os.PathLike[str], changes: Iterable[tuple[str, str]], *, registry: Registry | None = None, host: Topology | None = None
+    source: str | os.PathLike[str], changes: Iterable[tuple[str, str]], *, registry: Registry | None = None, host: Topology | None = None,
+    allow_c: bool = False,
 ) -> VMConfig:
     """As load(), with *changes* (dotted path, YAML text of the value) laid over the file, in order.
 
@@ -24,11 +25,11 @@ def load_with(
     """
     todo = list(changes)
     if not todo:
-        return load(source, registry=registry, host=host)
+        return load(source, registry=registry, host=host, allow_c=allow_c)
     path = find(source)
     doc = parse(read(path).removeprefix("\ufeff"), str(path))
     if not isinstance(doc.root, MapNode):
-        return load(source, registry=registry, host=host)  # it says what is wrong with the file
+        return load(source, registry=registry, host=host, allow_c=allow_c)  # it says what is wrong with the file
     for key, text in todo:
         value = parse(text or "null", f"{doc.name}: --set {key}")
         if value.root is None:
@@ -38,7 +39,7 @@ def load_with(
         if root is None:
             raise ConfigError([Problem(doc.name, 0, 0, (key,), quoted(text), "a path of keys, and indices of lists that are long enough")])
         doc.root = root
-    return _validate(doc, registry, host)
+    return _validate(doc, registry, host, allow_c)
 
 
 def lay(node: Node | None, parts: list[str], value: Node) -> Node | None:

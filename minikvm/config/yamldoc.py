@@ -86,6 +86,10 @@ class _Open:
     has_key: bool = False
 
 
+class _ReadsAhead(Exception):
+    """libyaml has a limit of nesting of its own, and meets it before we meet ours: the slower parser comes to ours, with its place."""
+
+
 class _Stop(Exception):
     """The text cannot be read further."""
 
@@ -153,12 +157,13 @@ def show(node: Node | None) -> str:
 
 def parse(text: str, name: str) -> Document:
     """Parse a text of at most MAX_BYTES. Raises nothing: what is wrong is in ``Document.problems``."""
-    return _Builder(name).build(text)
+    return _Builder(name, _LOADER).build(text)
 
 
 class _Builder:
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, loader: Any) -> None:
         self.name = name
+        self.loader = loader
         self.problems: list[Problem] = []
         self.stack: list[_Open] = []
         self.anchors: dict[str, Node] = {}
@@ -175,12 +180,16 @@ class _Builder:
                 raise self._stop(Place(1, 1), "", "a mapping with the key vm", fault="the file is empty")
         except _Stop:
             return Document(self.name, None, self.problems)
+        except _ReadsAhead:
+            return _Builder(self.name, yaml.SafeLoader).build(text)
         return Document(self.name, self.root, self.problems)
 
     def _events(self, text: str) -> Iterator[Any]:
         try:
-            yield from yaml.parse(text, Loader=_LOADER)
+            yield from yaml.parse(text, Loader=self.loader)
         except yaml.MarkedYAMLError as error:
+            if "nesting depth" in (error.problem or ""):
+                raise _ReadsAhead from None
             raise self._syntax(text, error) from None
         except yaml.YAMLError as error:  # the reader's: a character that _FORBIDDEN let through
             raise self._stop(Place(1, 1), shorten(str(error)), "YAML 1.2 text") from None

@@ -6,7 +6,7 @@ from minikvm.core.bitmap cimport bm_copy
 from minikvm.core.cpumask cimport CpuMask
 from minikvm.core.native cimport injector_from
 from minikvm.core.world cimport (
-    MK_ABI, MK_ACQUIRE, MK_CMPXCHG, MK_GO, MK_NR_POINTS, MK_OUTSIDE_GUEST_MODE,
+    MK_ABI, MK_ACQUIRE, MK_CMPXCHG, MK_GO, MK_RMW_OPS, MK_NR_POINTS, MK_OUTSIDE_GUEST_MODE,
     MK_READING_SHADOW_PAGE_TABLES, MK_RELAXED, MK_RELEASE, MK_SMP_MB, mk_atomic32, mk_atomic64, mk_bare_fence, mk_bare_load32,
     mk_bare_load64, mk_bare_rmw32, mk_bare_rmw64, mk_bare_store32, mk_bare_store64, mk_injector, mk_point_names, mk_vcpu)
 
@@ -22,9 +22,9 @@ after_atomic or barrier; of call_many: wait or nowait. value: what was read (of 
 an event's a. operand: an RMW's, the n of choose, an event's b. vcpu: the index of the vCPU it is about, or None.
 """
 
-MEMORY_OPS = frozenset(["load", "store", "or", "and", "add", "xchg", "cmpxchg", "fence", "lock", "unlock"])
+MEMORY_OPS = frozenset(["load", "store", "or", "and", "add", "xchg", "cmpxchg", "xor", "fence", "lock", "unlock"])
 cdef tuple ORDERS = ("plain", "relaxed", "acquire", "release", "acq_rel", "seq_cst", "full")
-cdef tuple RMWS = ("or", "and", "add", "xchg", "cmpxchg")
+cdef tuple RMWS = ("or", "and", "add", "xchg", "cmpxchg", "xor")
 cdef tuple FENCES = ("mb", "wmb", "rmb", "before_atomic", "after_atomic", "barrier")
 POINTS = tuple([(<const char *>mk_point_names[i]).decode() for i in range(MK_NR_POINTS)])
 # enum mk_event, in its order
@@ -222,7 +222,7 @@ cdef int world_rmw(mk_ctx *c, void *address, int size, int op, int order, const 
     else:
         old[0] = mk_bare_rmw64(<mk_atomic64 *>address, op, order, operand, expected)
     recorder_of(c).trace.append(
-        Op(RMWS[op], name.decode(), ORDERS[order], shown(old[0], size), shown(operand, size), vcpu_at(c, address)))
+        Op(RMWS[op & MK_RMW_OPS], name.decode(), ORDERS[order], shown(old[0], size), shown(operand, size), vcpu_at(c, address)))
     return 0
 
 cdef int world_fence(mk_ctx *c, int kind, const char *name) except -1 with gil:

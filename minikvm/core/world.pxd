@@ -21,7 +21,7 @@ cdef extern from "<minikvm/minikvm.h>" nogil:
     const uint32_t MK_REQ_NO_ACTION
 
     enum: MK_PLAIN, MK_RELAXED, MK_ACQUIRE, MK_RELEASE, MK_ACQ_REL, MK_SEQ_CST, MK_FULL
-    enum: MK_OR, MK_AND, MK_ADD, MK_XCHG, MK_CMPXCHG
+    enum: MK_OR, MK_AND, MK_ADD, MK_XCHG, MK_CMPXCHG, MK_XOR, MK_RMW_OPS, MK_NO_VALUE
     enum: MK_SMP_MB, MK_SMP_WMB, MK_SMP_RMB, MK_MB_BEFORE_ATOMIC, MK_MB_AFTER_ATOMIC, MK_BARRIER
     enum: MK_OUTSIDE_GUEST_MODE, MK_IN_GUEST_MODE, MK_EXITING_GUEST_MODE, MK_READING_SHADOW_PAGE_TABLES
     enum: MK_CTX_VCPU, MK_CTX_TASK, MK_CTX_IRQ, MK_CTX_BENCH
@@ -69,6 +69,7 @@ cdef extern from "<minikvm/minikvm.h>" nogil:
         int (*choose)(mk_ctx *, int, double, const char *) except -1 nogil
         int (*lock)(mk_ctx *, mk_atomic64 *, const char *) except -1 nogil
         int (*unlock)(mk_ctx *, mk_atomic64 *, const char *) except -1 nogil
+        int (*wait_change)(mk_ctx *, const void *, int, int, const char *, uint64_t, uint64_t *) except -1 nogil
         void *priv
     ctypedef struct mk_machine:
         uint32_t abi
@@ -117,6 +118,7 @@ cdef extern from "<minikvm/minikvm.h>" nogil:
         int32_t point_pcpu
         uint32_t last_n
         uint16_t last[16]
+        void *frame
     ctypedef struct mk_vm:
         uint32_t abi
         uint32_t nr_vcpus

@@ -89,4 +89,5 @@ cdef void inject_init(injected_t *w) noexcept nogil:
     w.world.choose = choose
     w.world.lock = lock
     w.world.unlock = unlock
+    w.world.wait_change = NULL
     w.n = 0

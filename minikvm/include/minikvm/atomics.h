@@ -20,7 +20,8 @@ typedef struct { _Atomic uint64_t v; } mk_atomic64;
 
 /* The order of one access. FULL is the kernel's "fully ordered" RMW (xchg, a cmpxchg that succeeds). */
 enum mk_order { MK_PLAIN, MK_RELAXED, MK_ACQUIRE, MK_RELEASE, MK_ACQ_REL, MK_SEQ_CST, MK_FULL };
-enum mk_rmw_op { MK_OR, MK_AND, MK_ADD, MK_XCHG, MK_CMPXCHG };
+/* MK_NO_VALUE, beside the operation: nobody sees the old value (set_bit, atomic_or), which orders less in the kernel's model. */
+enum mk_rmw_op { MK_OR, MK_AND, MK_ADD, MK_XCHG, MK_CMPXCHG, MK_XOR, MK_RMW_OPS = 15, MK_NO_VALUE = 64 };
 /* MB_BEFORE/AFTER_ATOMIC: smp_mb__before_atomic() and its twin. BARRIER: the compiler's only. */
 enum mk_fence_kind { MK_SMP_MB, MK_SMP_WMB, MK_SMP_RMB, MK_MB_BEFORE_ATOMIC, MK_MB_AFTER_ATOMIC, MK_BARRIER };
 
@@ -91,10 +92,11 @@ MK_INLINE void mk_bare_store##N(mk_atomic##N *p, int order, uint##N##_t value) \
 /* One order for all the ops, chosen by the compiler where it is a constant. Returns the old value. */ \
 MK_INLINE uint##N##_t mk_bare_op##N(mk_atomic##N *p, int op, memory_order o, uint##N##_t operand, uint##N##_t expected) \
 { \
-	switch (op) { \
+	switch (op & MK_RMW_OPS) { \
 	case MK_OR: return atomic_fetch_or_explicit(&p->v, operand, o); \
 	case MK_AND: return atomic_fetch_and_explicit(&p->v, operand, o); \
 	case MK_ADD: return atomic_fetch_add_explicit(&p->v, operand, o); \
+	case MK_XOR: return atomic_fetch_xor_explicit(&p->v, operand, o); \
 	case MK_XCHG: return atomic_exchange_explicit(&p->v, operand, o); \
 	default: \
 		atomic_compare_exchange_strong_explicit(&p->v, &expected, operand, o, memory_order_relaxed); \

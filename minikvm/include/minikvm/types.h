@@ -66,6 +66,7 @@ struct mk_ctx {
 	int32_t point_pcpu;           /* the pCPU that a point is about (IPI_SEND), else -1 */
 	uint32_t last_n;              /* points passed, and the last of them: for the watchdog's dump */
 	uint16_t last[MK_LAST_POINTS];
+	void *frame;                  /* the innermost call into C code in progress; NULL where a run of the context begins */
 };
 
 struct mk_vm {

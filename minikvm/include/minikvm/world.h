@@ -41,6 +41,8 @@ struct mk_world {
 	int (*choose)(mk_ctx *c, int n, double probability, const char *name); /* 0..n-1; live: 0 with 1 - probability */
 	int (*lock)(mk_ctx *c, mk_atomic64 *lock, const char *name);
 	int (*unlock)(mk_ctx *c, mk_atomic64 *lock, const char *name);
+	/* Wait until the word is another than `seen`; *value gets it. 0, or 1 where the VM's end came first. NULL: the bare wait will do. */
+	int (*wait_change)(mk_ctx *c, const void *addr, int size, int order, const char *name, uint64_t seen, uint64_t *value);
 	void *priv;
 };
 
@@ -194,7 +196,7 @@ MK_INLINE int mk_set_bit_at(mk_ctx *c, mk_atomic64 *p, unsigned nr, const char *
 	if (mk_unlikely(c->world != NULL)) {
 		mk_here(c, file, line);
 		uint64_t old = 0, mask = UINT64_C(1) << nr;
-		if (c->world->rmw(c, p, 8, MK_OR, MK_RELAXED, name, mask, 0, &old) < 0)
+		if (c->world->rmw(c, p, 8, MK_OR | MK_NO_VALUE, MK_RELAXED, name, mask, 0, &old) < 0)
 			return -1;
 		return (old & mask) != 0;
 	}
@@ -208,7 +210,7 @@ MK_INLINE int mk_clear_bit_at(mk_ctx *c, mk_atomic64 *p, unsigned nr, const char
 	if (mk_unlikely(c->world != NULL)) {
 		mk_here(c, file, line);
 		uint64_t old = 0, mask = UINT64_C(1) << nr;
-		if (c->world->rmw(c, p, 8, MK_AND, MK_RELAXED, name, ~mask, 0, &old) < 0)
+		if (c->world->rmw(c, p, 8, MK_AND | MK_NO_VALUE, MK_RELAXED, name, ~mask, 0, &old) < 0)
 			return -1;
 		return (old & mask) != 0;
 	}

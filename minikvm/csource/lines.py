@@ -1,0 +1,98 @@
+"""From addresses of a compiled library to the user's lines and variables: DWARF's line program and the symbol table, read once a library."""
+
+from __future__ import annotations
+
+import bisect
+import json
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Lines:
+    """addresses[i]: where the code of line lines[i] of file files[which[i]] begins, ascending; line 0 ends a sequence.
+
+    symbols: (address, size, name) of variables, ascending.
+    """
+
+    addresses: list[int] = field(default_factory=list)
+    which: list[int] = field(default_factory=list)
+    lines: list[int] = field(default_factory=list)
+    files: list[str] = field(default_factory=list)
+    symbols: list[tuple[int, int, str]] = field(default_factory=list)
+
+    def at(self, address: int) -> tuple[str, int] | None:
+        """(file, line) of the code at an address, or None."""
+        i = bisect.bisect_right(self.addresses, address) - 1
+        return (self.files[self.which[i]], self.lines[i]) if i >= 0 and self.lines[i] else None
+
+    def variable(self, address: int) -> str | None:
+        """The name of the variable that an address lies in, with the offset where it is not its beginning."""
+        i = bisect.bisect_right(self.symbols, (address, 1 << 62, "")) - 1
+        if i < 0 or address >= self.symbols[i][0] + max(1, self.symbols[i][1]):
+            return None
+        offset = address - self.symbols[i][0]
+        return self.symbols[i][2] + (f"+{offset}" if offset else "")
+
+
+def read_lines(library: Path) -> Lines:
+    """Of an ELF file with debug information."""
+    from elftools.elf.elffile import ELFFile
+
+    rows: list[tuple[int, int, str]] = []
+    symbols: list[tuple[int, int, str]] = []
+    with library.open("rb") as file:
+        elf = ELFFile(file)
+        if elf.has_dwarf_info():
+            dwarf = elf.get_dwarf_info()
+            for unit in dwarf.iter_CUs():
+                rows += _rows_of(dwarf.line_program_for_CU(unit))
+        table = elf.get_section_by_name(".symtab")
+        if table is not None:
+            symbols = sorted(
+                (symbol["st_value"], symbol["st_size"], symbol.name) for symbol in table.iter_symbols() if symbol["st_info"]["type"] == "STT_OBJECT"
+            )
+    rows.sort()
+    files = sorted({name for _, _, name in rows})
+    number = {name: i for i, name in enumerate(files)}
+    return Lines([row[0] for row in rows], [number[row[2]] for row in rows], [row[1] for row in rows], files, symbols)
+
+
+def _rows_of(program: Any) -> list[tuple[int, int, str]]:
+    """(address, line, file) of each row of a line program; line 0 where a sequence ends."""
+    if program is None:
+        return []
+    five = program["version"] >= 5
+    folders = [_text(folder) for folder in program["include_directory"]]
+    names = []
+    for entry in program["file_entry"]:
+        folder = entry["dir_index"] if five else entry["dir_index"] - 1
+        name = _text(entry.name)
+        names.append(os.path.normpath(os.path.join(folders[folder], name)) if 0 <= folder < len(folders) else name)
+    found = []
+    for entry in program.get_entries():
+        state = entry.state
+        if state is None:
+            continue
+        index = state.file if five else state.file - 1
+        name = names[index] if 0 <= index < len(names) else "?"
+        found.append((state.address, 0 if state.end_sequence else state.line, name))
+    return found
+
+
+def _text(value: Any) -> str:
+    value = getattr(value, "name", value)
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+
+
+def save(lines: Lines, path: Path) -> None:
+    """As JSON."""
+    path.write_text(json.dumps([lines.addresses, lines.which, lines.lines, lines.files, lines.symbols]))
+
+
+def saved(path: Path) -> Lines:
+    """What save() wrote."""
+    addresses, which, numbers, files, symbols = json.loads(path.read_text())
+    return Lines(addresses, which, numbers, files, [(address, size, name) for address, size, name in symbols])

@@ -1,0 +1,178 @@
+/*
+ * kernel/kvm.h: vCPUs, requests and the kick path's helpers, by their names in include/linux/kvm_host.h and virt/kvm/kvm_main.c, Linux 6.18.
+ * A helper that the user's file defines itself is left out here: MK_C_OWN_name is set for it.
+ */
+#ifndef MINIKVM_KERNEL_KVM_H
+#define MINIKVM_KERNEL_KVM_H
+#include "lock.h"
+
+struct kvm { struct mk_vm mk; };
+struct rcuwait { u32 task; /* 1 while somebody sleeps */ };
+
+/* One cache line: minikvm's vCPU (types.h) under the kernel's names. */
+struct kvm_vcpu {
+	u64 requests;
+	int mode;
+	int cpu;
+	struct rcuwait wait;
+	int vcpu_id;
+	int vcpu_idx;
+	u32 mk_reserved;
+	u64 mk_strategy;
+	struct kvm *kvm;
+	void *mk_priv;
+} __attribute__((aligned(MK_CACHELINE)));
+#define MK_K_SAME(field, other) \
+	_Static_assert(offsetof(struct kvm_vcpu, field) == offsetof(struct mk_vcpu, other), "struct kvm_vcpu and struct mk_vcpu differ: " #field)
+MK_K_SAME(requests, requests);
+MK_K_SAME(mode, mode);
+MK_K_SAME(cpu, cpu);
+MK_K_SAME(wait, wait);
+MK_K_SAME(vcpu_id, id);
+MK_K_SAME(vcpu_idx, idx);
+MK_K_SAME(mk_strategy, strategy);
+MK_K_SAME(kvm, vm);
+_Static_assert(sizeof(struct kvm_vcpu) == sizeof(struct mk_vcpu), "struct kvm_vcpu and struct mk_vcpu differ in size");
+
+enum { OUTSIDE_GUEST_MODE, IN_GUEST_MODE, EXITING_GUEST_MODE, READING_SHADOW_PAGE_TABLES };
+
+#define KVM_MAX_VCPUS MK_MAX_VCPUS
+#define KVM_MAX_VCPU_IDS MK_MAX_VCPUS
+#define KVM_REQUEST_MASK GENMASK(7, 0)
+#define KVM_REQUEST_NO_WAKEUP BIT(8)
+#define KVM_REQUEST_WAIT BIT(9)
+#define KVM_REQUEST_NO_ACTION BIT(10)
+_Static_assert(KVM_REQUEST_NO_WAKEUP == MK_REQ_NO_WAKEUP && KVM_REQUEST_WAIT == MK_REQ_WAIT && KVM_REQUEST_NO_ACTION == MK_REQ_NO_ACTION,
+	       "the flags of requests differ from types.h's");
+#define KVM_REQUEST_ARCH_BASE 8
+#define KVM_ARCH_REQ_FLAGS(nr, flags) ((unsigned)((nr) + KVM_REQUEST_ARCH_BASE) | (flags))
+#define KVM_ARCH_REQ(nr) KVM_ARCH_REQ_FLAGS(nr, 0)
+#include "requests.h"
+
+#define kvm_get_vcpu(kvm, i) mk_k_get_vcpu(kvm, (unsigned)(i))
+static __always_inline struct kvm_vcpu *mk_k_get_vcpu(struct kvm *kvm, unsigned i)
+{
+	mk_vm *vm = &kvm->mk;
+	if (MK_C_WATCHED)
+		mk_c_current->visited++;
+	if (mk_unlikely(i >= mk_k_nr_vcpus(vm)) || mk_unlikely(mk_k_vcpus(vm)[i].id == MK_NO_VCPU))
+		return NULL;
+	return (struct kvm_vcpu *)&mk_k_vcpus(vm)[i];
+}
+static inline struct kvm_vcpu *kvm_get_vcpu_by_id(struct kvm *kvm, int id)
+{
+	for (unsigned i = 0; i < kvm->mk.nr_vcpus; i++)
+		if (kvm->mk.vcpus[i].id == (uint32_t)id)
+			return (struct kvm_vcpu *)&kvm->mk.vcpus[i];
+	return NULL;
+}
+/* The first vCPU from place i on, past holes. */
+static __always_inline struct kvm_vcpu *mk_k_from(struct kvm *kvm, unsigned long i)
+{
+	struct kvm_vcpu *vcpu = NULL;
+	while (i < mk_k_nr_vcpus(&kvm->mk) && (vcpu = mk_k_get_vcpu(kvm, (unsigned)i)) == NULL)
+		i++;
+	return vcpu;
+}
+#define kvm_for_each_vcpu(i, vcpu, kvm) \
+	for ((i) = 0, (vcpu) = mk_k_from(kvm, 0); (vcpu) != NULL && ((i) = (__typeof__(i))(vcpu)->vcpu_idx, 1); \
+	     (vcpu) = mk_k_from(kvm, (unsigned long)(i) + 1))
+#define kvm_get_running_vcpu() ((struct kvm_vcpu *)mk_c_current->vcpu)
+
+/* ---- requests ---- */
+
+static __always_inline void __kvm_make_request(int req, struct kvm_vcpu *vcpu)
+{
+	/* Pairs with the barrier after the clear in kvm_check_request(): who sees the bit sees what was written before it (R9). */
+	smp_wmb();
+	set_bit((unsigned)req & KVM_REQUEST_MASK, &vcpu->requests);
+}
+static __always_inline void kvm_make_request(int req, struct kvm_vcpu *vcpu)
+{
+	/* An action is logged for a request; a NO_ACTION request is only an IPI. */
+	BUG_ON((unsigned)req & KVM_REQUEST_NO_ACTION);
+	__kvm_make_request(req, vcpu);
+}
+static inline bool kvm_request_pending(struct kvm_vcpu *vcpu) { return READ_ONCE(vcpu->requests) != 0; }
+static inline bool kvm_test_request(int req, struct kvm_vcpu *vcpu) { return test_bit((unsigned)req & KVM_REQUEST_MASK, &vcpu->requests); }
+static inline void kvm_clear_request(int req, struct kvm_vcpu *vcpu) { clear_bit((unsigned)req & KVM_REQUEST_MASK, &vcpu->requests); }
+
+/* ---- one target ---- */
+
+#define rcuwait_active(w) (READ_ONCE((w)->task) != 0)
+/* Full barrier, then wake it if it sleeps. Pairs with the one in vcpu_block() between publishing the sleeper and testing its condition. */
+#define rcuwait_wake_up(w) mk_k_wake((mk_vcpu *)container_of(w, struct kvm_vcpu, wait), "rcuwait_wake_up")
+static inline struct rcuwait *kvm_arch_vcpu_get_wait(struct kvm_vcpu *vcpu) { return &vcpu->wait; }
+
+#ifndef MK_C_OWN_kvm_vcpu_wake_up
+static __always_inline bool kvm_vcpu_wake_up(struct kvm_vcpu *vcpu) { return rcuwait_wake_up(&vcpu->wait); }
+#endif
+#ifndef MK_C_OWN_kvm_vcpu_exiting_guest_mode
+static __always_inline int kvm_vcpu_exiting_guest_mode(struct kvm_vcpu *vcpu)
+{
+	/* The requester's half of the Dekker pair (R10). Pairs with the barrier in vcpu_enter_guest() between mode and requests. */
+	smp_mb__before_atomic();
+	return cmpxchg(&vcpu->mode, IN_GUEST_MODE, EXITING_GUEST_MODE);
+}
+#endif
+#ifndef MK_C_OWN_kvm_request_needs_ipi
+static __always_inline bool kvm_request_needs_ipi(struct kvm_vcpu *vcpu, unsigned req)
+{
+	int mode = kvm_vcpu_exiting_guest_mode(vcpu);
+	if (req & KVM_REQUEST_WAIT)
+		return mode != OUTSIDE_GUEST_MODE; /* also those that are leaving, or read page tables (R15) */
+	return mode == IN_GUEST_MODE;
+}
+#endif
+#ifndef MK_C_OWN_kvm_arch_vcpu_should_kick
+#define kvm_arch_vcpu_should_kick(vcpu) (kvm_vcpu_exiting_guest_mode(vcpu) == IN_GUEST_MODE)
+#endif
+#ifndef MK_C_OWN_ack_kick
+static __always_inline void ack_kick(void *completed) { (void)completed; }
+#endif
+#ifndef MK_C_OWN_ack_flush
+static __always_inline void ack_flush(void *completed) { (void)completed; }
+#endif
+#ifndef MK_C_OWN_kvm_kick_many_cpus
+static __always_inline bool kvm_kick_many_cpus(const struct cpumask *cpus, bool wait)
+{
+	if (unlikely(cpus == NULL)) /* no memory for a mask: before 5.16 */
+		cpus = cpu_online_mask;
+	if (cpumask_empty(cpus))
+		return false;
+	smp_call_function_many(cpus, ack_kick, NULL, wait);
+	return true;
+}
+#endif
+#ifndef MK_C_OWN_kvm_make_vcpu_request
+static __always_inline void kvm_make_vcpu_request(struct kvm_vcpu *vcpu, unsigned int req, struct cpumask *tmp, int current_cpu)
+{
+	int cpu;
+	if (likely(!(req & KVM_REQUEST_NO_ACTION)))
+		__kvm_make_request((int)req, vcpu);
+	if (!(req & KVM_REQUEST_NO_WAKEUP) && kvm_vcpu_wake_up(vcpu))
+		return;
+	/* Only now vcpu->cpu: a vCPU that moves from here on sees the request before it enters the guest. */
+	if (kvm_request_needs_ipi(vcpu, req)) {
+		cpu = READ_ONCE(vcpu->cpu);
+		if (cpu != -1 && cpu != current_cpu)
+			__cpumask_set_cpu((unsigned)cpu, tmp);
+	}
+}
+#endif
+#ifndef MK_C_OWN_kvm_vcpu_kick
+static inline void kvm_vcpu_kick(struct kvm_vcpu *vcpu)
+{
+	int me, cpu;
+	if (kvm_vcpu_wake_up(vcpu))
+		return;
+	me = get_cpu();
+	if (kvm_arch_vcpu_should_kick(vcpu)) {
+		cpu = READ_ONCE(vcpu->cpu);
+		if (cpu != me && cpu >= 0 && (unsigned)cpu < nr_cpu_ids)
+			smp_send_reschedule(cpu);
+	}
+	put_cpu();
+}
+#endif
+#endif
