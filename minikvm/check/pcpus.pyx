@@ -8,7 +8,7 @@ from minikvm.check.scene cimport (
     ACTOR_VCPU, LC_ACKS, LC_REQUESTS, LC_RUN, LC_SLOT, LC_WAIT, NOTE_HANDLED, NOTE_IPI, NOTE_MASK, NOTE_RESTS, NOTE_SLEEPS,
     NOTE_WAITS_GATE, SLOT_CALLS, SLOT_KICK, SLOT_RESCHED, SLOT_TAKEN, access, at, choose, kthread, scene, tell)
 from minikvm.core.bits cimport ctz64
-from minikvm.core.entry cimport shadow_walk, vcpu_load, vcpu_put
+from minikvm.core.entry cimport entry_unannounced, shadow_walk, vcpu_load, vcpu_put
 from minikvm.core.world cimport (
     MK_ABI, MK_ACQUIRE, MK_ACQ_REL, MK_AND, MK_CMPXCHG, MK_FULL, MK_IPI_LOST, MK_OR, MK_PT_IPI_SEND, MK_RELAXED, MK_RELEASE, MK_SMP_MB,
     MK_XCHG, mk_atomic64, mk_ctx, mk_machine, mk_point, mk_vcpu)
@@ -120,6 +120,8 @@ cdef int m_work_pending(mk_ctx *c) except -1 nogil:
 cdef int m_enter_guest(mk_ctx *c, mk_vcpu *v) except -1 nogil:
     cdef kthread *k = <kthread *>c
     cdef uint64_t seen = 0
+    if not k.committed:
+        return entry_unannounced(v)
     if k.s.leaves and choose(k, 2, False, b"the guest leaves on its own"):
         return k.s.fastpath and choose(k, 2, False, b"fast-path exit")
     tell(k, NOTE_RESTS, v.idx, 0, 0)

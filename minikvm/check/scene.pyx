@@ -9,8 +9,9 @@ from minikvm.check.pcpus cimport barrier_reached
 from minikvm.core.kick cimport dispatch
 from minikvm.core.requests cimport clear_request
 from minikvm.core.world cimport (
-    MK_ABI, MK_ACQUIRE, MK_BARRIER, MK_EV_CONSUMED, MK_EV_ENTRY_ABORT, MK_EV_SENDING, MK_GO, MK_NO_VALUE, MK_PLAIN, MK_RELAXED,
-    MK_RELEASE, MK_REQ_NO_ACTION, MK_RMW_OPS, MK_SMP_MB, mk_atomic64, mk_ctx, mk_injector, mk_observer, mk_vcpu, mk_world)
+    MK_ABI, MK_ACQUIRE, MK_BARRIER, MK_EV_CONSUMED, MK_EV_ENTRY_ABORT, MK_EV_ENTRY_COMMIT, MK_EV_ENTRY_END, MK_EV_SENDING, MK_GO,
+    MK_NO_VALUE, MK_PLAIN, MK_RELAXED, MK_RELEASE, MK_REQ_NO_ACTION, MK_RMW_OPS, MK_SMP_MB, mk_atomic64, mk_ctx, mk_injector,
+    mk_observer, mk_vcpu, mk_world)
 
 from minikvm.check.scope import ScopeError
 
@@ -219,6 +220,8 @@ cdef int watch(mk_ctx *c, int happened, mk_vcpu *v, uint64_t a, uint64_t b) exce
         k.consumed_ever |= (<uint64_t>1) << a
     elif happened == MK_EV_ENTRY_ABORT:
         k.aborted_for = a
+    elif happened == MK_EV_ENTRY_COMMIT or happened == MK_EV_ENTRY_END:
+        k.committed = happened == MK_EV_ENTRY_COMMIT
     return tell(k, happened, v.idx if v != NULL else 0, a, b)
 
 

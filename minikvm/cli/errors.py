@@ -6,6 +6,7 @@ away (as the shell reports it for any program); 70 a defect of minikvm itself, t
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import traceback
@@ -21,6 +22,7 @@ PLUGIN_FAILED = 3
 DEFECT = 70
 INTERRUPTED = 130
 OUTPUT_CLOSED = 141
+UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 
 
 class OutputClosed(Exception):
@@ -106,6 +108,12 @@ def report_own(error: BaseException) -> int:
     if isinstance(exit_code, int):
         say(f"error: {error}")
         return exit_code
+    if isinstance(error, MemoryError):
+        say("error: there is not enough memory for this")
+        return USAGE
+    if isinstance(error, OSError) and error.errno in UNWRITABLE:
+        say(f"error: {error.filename or 'the output'} cannot be written: {error.strerror}")
+        return USAGE
     if isinstance(error, OSError) and error.filename is not None:
         say(f"error: {error.filename}: {error.strerror}")
         return USAGE
