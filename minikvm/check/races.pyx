@@ -11,7 +11,6 @@ An initial value races with nothing.
 """
 from libc.stdint cimport int32_t, uint64_t
 from libc.stdlib cimport calloc, free
-from libc.string cimport memset
 from minikvm.check.graph cimport EF_RMW, EV_READ, EV_WRITE, event, location, mk_graph
 from minikvm.check.model cimport MODEL_KERNEL_RACES, mk_model
 from minikvm.check.models._bounds cimport ask, bounds, bounds_of

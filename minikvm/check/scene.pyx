@@ -1,5 +1,5 @@
 """The checked world: every operation of the kick path and of the run loops becomes an event of the explorer. And how a call is made."""
-from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint64_t
 from libc.string cimport memcpy, memset
 from minikvm.check.coroutines cimport stop_coroutine
 from minikvm.check.explorer cimport AWAIT_NE, OP_LOCK, XR_OK, explorer_init_location, x_note, x_step
@@ -29,7 +29,8 @@ cdef int too_many(const char *what) except -1 nogil:
 cdef int mixed(kthread *k, int size, int before) except -1 nogil:
     with gil:
         place = f" at {k.c.file.decode(errors='replace')}:{k.c.line}" if k.c.file != NULL else ""
-        raise ScopeError(f"an access of {size} bytes{place} to memory that is accessed by {before} bytes elsewhere: the explorer takes whole words only")
+        rule = "the explorer takes whole words only"
+        raise ScopeError(f"an access of {size} bytes{place} to memory that is accessed by {before} bytes elsewhere: {rule}")
 
 
 cdef int32_t other_location(kthread *k, const void *addr, int size) except -1 nogil:
@@ -141,7 +142,8 @@ cdef int w_rmw(mk_ctx *c, void *addr, int size, int op, int order, const char *n
                uint64_t *old) except -1 nogil:
     # set_bit() and clear_bit() return no value: what mk_set_bit() gives back is for the accounts.
     cdef int flags = EF_RMW | (EF_NORETURN if op & MK_NO_VALUE else 0)
-    return access(<kthread *>c, EV_READ, flags, op & MK_RMW_OPS, order, location_of(<kthread *>c, addr, size), cut(operand, size), cut(expected, size),
+    return access(<kthread *>c, EV_READ, flags, op & MK_RMW_OPS, order, location_of(<kthread *>c, addr, size), cut(operand, size),
+                  cut(expected, size),
                   name, old)
 
 

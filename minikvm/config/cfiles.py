@@ -16,12 +16,12 @@ EXPECTED = "the path of a C file, such as my_patch.c"
 def name_c_files(doc: Document, data: Any, allow_c: bool) -> list[Problem]:
     """Put the path of each C file, as seen from the current folder, where a plugin's name stands in *data*; what is wrong with it.
 
-    A path in the file is relative to the file's folder, one from the command line to the current one. Compiling a file is running it, so a configuration
-    may name only what lies beside it (or below its folder), unless *allow_c*.
+    A path in the file is relative to the file's folder, one from the command line to the current one. Compiling a file is running it, so a
+    configuration may name only what lies beside it (or below its folder), unless *allow_c*.
     """
     problems: list[Problem] = []
     for key in C_KINDS:
-        value = data.get(key) if isinstance(data, dict) else None
+        value: Any = data.get(key) if isinstance(data, dict) else None
         mapping = isinstance(value, dict) and "c" in value
         if mapping:
             where: tuple[str | int, ...] = (key, "c")
@@ -55,8 +55,10 @@ def _resolved(doc: Document, where: tuple[str | int, ...], path: str, allow_c: b
         beside = sorted(file.name for file in full.parent.glob("*.c")) if full.parent.is_dir() else []
         fault = "a folder" if full.is_dir() else "no such file"
         return str(full), [_problem(doc, where, path, f"the path of a C file ({fault}: {full})", did_you_mean(full.name, beside))]
-    if not (asked or allow_c or full.resolve().is_relative_to(folder.resolve())):
-        return str(full), [_problem(doc, where, path, "a C file beside this file (compiling a file is running it)", "--allow-c compiles it all the same")]
+    if not (asked or allow_c or Path(os.path.abspath(full)).is_relative_to(os.path.abspath(folder))):
+        return str(full), [
+            _problem(doc, where, path, "a C file beside this file (compiling a file is running it)", "--allow-c compiles it all the same")
+        ]
     return str(full), []
 
 

@@ -33,7 +33,8 @@ def load(
     """The configuration of that file name, or shipped name ("quickstart").
 
     ``registry``: the names and options of plugins; without it they are not checked. ``host``: the topology that ``host: auto`` stands for;
-    without it, pCPU numbers on such a host are not checked. ``allow_c``: the file may name C files that are not beside it. Raises ConfigError.
+    without it, pCPU numbers on such a host are not checked. ``allow_c``: the file may name C files that are not beside it. Raises
+    ConfigError.
     """
     path = find(source)
     return loads(read(path), str(path), registry=registry, host=host, allow_c=allow_c)

@@ -345,8 +345,6 @@ class _Builder:
         context, problem = error.context or "", error.problem or ""
         # The path of a broken text is a guess: what is open may be open by mistake.
         self.stack.clear()
-        if "nesting depth" in problem:  # libyaml's own bound (0.2.6), which it may meet while it reads ahead
-            return self._stop(place, f"more than {MAX_DEPTH} levels", f"at most {MAX_DEPTH} levels of nesting")
         if "\t" in row[: place.column] and not row[: place.column].strip():
             return self._stop(place, "a tab", "spaces for the indentation")
         if "simple key" in context and error.context_mark is not None:

@@ -1,4 +1,4 @@
-"""From addresses of a compiled library to the user's lines and variables: DWARF's line program and the symbol table, read once a library."""
+"""From addresses of a compiled library to the user's lines and variables: DWARF's line program and the symbol table, read once."""
 
 from __future__ import annotations
 
@@ -49,10 +49,12 @@ def read_lines(library: Path) -> Lines:
             dwarf = elf.get_dwarf_info()
             for unit in dwarf.iter_CUs():
                 rows += _rows_of(dwarf.line_program_for_CU(unit))
-        table = elf.get_section_by_name(".symtab")
+        table: Any = elf.get_section_by_name(".symtab")
         if table is not None:
             symbols = sorted(
-                (symbol["st_value"], symbol["st_size"], symbol.name) for symbol in table.iter_symbols() if symbol["st_info"]["type"] == "STT_OBJECT"
+                (symbol["st_value"], symbol["st_size"], symbol.name)
+                for symbol in table.iter_symbols()
+                if symbol["st_info"]["type"] == "STT_OBJECT"
             )
     rows.sort()
     files = sorted({name for _, _, name in rows})

@@ -69,4 +69,6 @@ class CLoop(CFile, Loop):
 def class_for(kind: str, path: str) -> type[CStrategy | CLoop]:
     """The class of the file at *path*, of *kind* ("strategy" or "loop")."""
     base = CStrategy if kind == "strategy" else CLoop
-    return type("CFile", (base,), {"__doc__": f"{Path(path).name}, kernel-style C.", "name": path, "path": Path(path), "__module__": __name__})
+    return type(
+        "CFile", (base,), {"__doc__": f"{Path(path).name}, kernel-style C.", "name": path, "path": Path(path), "__module__": __name__}
+    )

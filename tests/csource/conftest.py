@@ -85,10 +85,14 @@ def standalone() -> Callable[..., Standalone]:
 def check() -> Callable[..., Any]:
     """Explore a C strategy or loop in a small scene: its cell."""
 
-    def check(strategy: Path | str = "upstream", loop: Path | str = "x86", *, models: tuple[str, ...] = ("sc",), initiators: int = 1) -> Any:
+    def check(
+        strategy: Path | str = "upstream", loop: Path | str = "x86", *, models: tuple[str, ...] = ("sc",), initiators: int = 1
+    ) -> Any:
         text = SCENE.replace("INITIATORS", str(initiators))
         manager = Manager(no_plugins=True)
-        checker = Checker(loads(text, registry=manager), manager, "scene.yaml", text, strategies=[str(strategy)], loop=str(loop), models=models)
+        checker = Checker(
+            loads(text, registry=manager), manager, "scene.yaml", text, strategies=[str(strategy)], loop=str(loop), models=models
+        )
         checker.run()
         return checker.cells[0]
 

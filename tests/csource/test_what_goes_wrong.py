@@ -16,7 +16,10 @@ pytestmark = needs_cc
 
 FAULTS = {
     "a wild pointer": ("*(volatile int *)(unsigned long)(req & 0x10) = 1;", "a wild pointer (SIGSEGV, address 0x0) in the C code"),
-    "a division by zero": ("{ volatile int zero = 0; me = me / zero; }", "an arithmetic fault, such as a division by zero (SIGFPE) in the C code"),
+    "a division by zero": (
+        "{ volatile int zero = 0; me = me / zero; }",
+        "an arithmetic fault, such as a division by zero (SIGFPE) in the C code",
+    ),
     "abort": ("__builtin_trap();", "an illegal instruction (SIGILL) in the C code"),
     "BUG_ON": ("BUG_ON(me >= -1);", "BUG_ON(me >= -1)"),
 }
@@ -42,7 +45,10 @@ def test_a_fault_in_a_check_is_told_with_its_line(case, write, check):
 
 
 def test_a_recursion_without_an_end_is_told_as_one(write, check):
-    path = write("{ volatile int x = me; me = deep(&x); }", "static int deep(volatile int *p) { volatile int a[99]; a[0] = *p; return deep(a) + a[1]; }")
+    path = write(
+        "{ volatile int x = me; me = deep(&x); }",
+        "static int deep(volatile int *p) { volatile int a[99]; a[0] = *p; return deep(a) + a[1]; }",
+    )
     with pytest.raises(PluginError, match=r"mine\.c:2: the stack overflows: a recursion without an end"):
         check(path)
 
