@@ -1,7 +1,7 @@
 /*
- * notes.c: what the user's accesses mean to those who watch. The kick path in core/ says it itself; here it is taken from what is accessed: a bit set
- * in vcpu->requests is a request made, a look at another vCPU's mode decides about an IPI, what is put into a cpumask after vcpu->cpu was read is
- * that vCPU's pCPU.
+ * notes.c: what the user's accesses mean to those who watch. The kick path in core/ says it itself; here it is taken from what is accessed:
+ * a bit set in vcpu->requests is a request made, a look at another vCPU's mode decides about an IPI, what is put into a cpumask after
+ * vcpu->cpu was read is that vCPU's pCPU.
  */
 #include "runtime.h"
 
@@ -63,9 +63,10 @@ static int passed(mk_ctx *c, int point, mk_vcpu *v)
 }
 
 /*
- * The vCPU's own mode. An entry begins before IN_GUEST_MODE is stored and has ended when the guest is left, before OUTSIDE_GUEST_MODE is stored. A plain
- * store of live code is not seen: then what it means is told at the next operation, which is late by a few instructions. For a beginning that can hide an
- * offence against P2 and invent none; the end of an entry into the guest is told by mk_c_run_guest(); an aborted one is of no interest to P2.
+ * The vCPU's own mode. An entry begins before IN_GUEST_MODE is stored and has ended when the guest is left, before OUTSIDE_GUEST_MODE is
+ * stored. A plain store of live code is not seen: then what it means is told at the next operation, which is late by a few instructions.
+ * For a beginning that can hide an offence against P2 and invent none; the end of an entry into the guest is told by mk_c_run_guest(); an
+ * aborted one is of no interest to P2.
  */
 static int begin_entry(mk_ctx *c, struct mk_c_frame *f, mk_vcpu *v)
 {

@@ -1,9 +1,9 @@
 /*
- * plain.c: the calls that -fsanitize=thread puts before each plain or volatile access and instead of each atomic one. They are ours, hidden in the
- * library, and have nothing to do with ThreadSanitizer's own.
+ * plain.c: the calls that -fsanitize=thread puts before each plain or volatile access and instead of each atomic one. They are ours, hidden
+ * in the library, and have nothing to do with ThreadSanitizer's own.
  *
- * A read's call comes before the access and carries no value: it puts the explorer's value where the access will find it. A write's comes before
- * the access, too: what was written is collected at this thread's next call, before anybody else can run.
+ * A read's call comes before the access and carries no value: it puts the explorer's value where the access will find it. A write's comes
+ * before the access, too: what was written is collected at this thread's next call, before anybody else can run.
  */
 #include "runtime.h"
 
@@ -140,7 +140,10 @@ void __tsan_func_entry(void *pc); void __tsan_func_entry(void *pc) { (void)pc; }
 void __tsan_func_exit(void); void __tsan_func_exit(void) {}
 void __tsan_init(void); void __tsan_init(void) {}
 
-/* Compilers' own atomics (__atomic_load_n() and the like in the user's text). morder: 0 relaxed, 1 consume, 2 acquire, 3 release, 4 acq_rel, 5 seq_cst. */
+/*
+ * Compilers' own atomics (__atomic_load_n() and the like in the user's text). morder: 0 relaxed, 1 consume, 2 acquire, 3 release, 4
+ * acq_rel, 5 seq_cst.
+ */
 static int order_of(int morder)
 {
 	static const int orders[] = { MK_RELAXED, MK_ACQUIRE, MK_ACQUIRE, MK_RELEASE, MK_ACQ_REL, MK_SEQ_CST };
