@@ -29,6 +29,18 @@ static int look_at(mk_ctx *c, struct mk_c_frame *f, mk_vcpu *v)
 	return 0;
 }
 
+int note_plain(mk_ctx *c, struct mk_c_frame *f)
+{
+	struct mk_c_access a = f->plain;
+	enum field field;
+	mk_vcpu *v;
+	if (a.p == NULL)
+		return 0;
+	f->plain.p = NULL;
+	field = field_of(c, a.p, &v);
+	return note_after(c, f, &a, field, v, a.value);
+}
+
 int note_masked(mk_ctx *c, struct mk_c_frame *f, int32_t cpu)
 {
 	struct mk_c_look *l = &f->look;

@@ -7,6 +7,7 @@
  */
 #include "runtime.h"
 
+#ifdef MK_C_CHECKED
 static __thread struct { volatile void *p; int size, piece, order; const void *pc; } pending;
 
 void plain_begin(struct mk_c_frame *f)
@@ -109,6 +110,52 @@ void plain_range(const volatile void *p, unsigned long bytes, int writes, const 
 		bytes -= (unsigned long)size;
 	}
 }
+
+#else
+/*
+ * Live, an access is the bare one. But who watches wants to know of a plain look at a vCPU's cpu or mode, and race injectors to strike behind it: both are
+ * told at this thread's next operation, when the look has happened.
+ */
+static void plain_read(const volatile void *p, int size, int order, const void *pc)
+{
+	struct mk_c_frame *f = frame_here();
+	enum field field;
+	mk_vcpu *v;
+	(void)size;
+	(void)order;
+	(void)pc;
+	if (f == NULL)
+		return;
+	field = field_of(f->c, p, &v);
+	if (field != FIELD_CPU && (field != FIELD_MODE || f->c->vcpu == v))
+		return;
+	tell_plain();
+	f->plain.p = (volatile void *)p;
+	f->plain.size = 4;
+	f->plain.op = -1;
+	f->plain.value = mk_bare_load32(p, MK_RELAXED);
+}
+static void plain_write(volatile void *p, int size, int order, const void *pc)
+{
+	(void)p;
+	(void)size;
+	(void)order;
+	(void)pc;
+}
+void plain_range(const volatile void *p, unsigned long bytes, int writes, const void *pc)
+{
+	(void)p;
+	(void)bytes;
+	(void)writes;
+	(void)pc;
+}
+static struct mk_c_place place(const void *pc, const volatile void *address)
+{
+	(void)pc;
+	(void)address;
+	return (struct mk_c_place){ "memory", NULL, 0 };
+}
+#endif
 
 #define HERE __builtin_return_address(0)
 #define PLAIN(N) \

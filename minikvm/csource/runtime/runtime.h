@@ -42,6 +42,8 @@ int note_before(mk_ctx *c, struct mk_c_frame *f, const struct mk_c_access *a, en
 int note_after(mk_ctx *c, struct mk_c_frame *f, const struct mk_c_access *a, enum field field, mk_vcpu *v, uint64_t old);
 int note_own_mode(mk_ctx *c, struct mk_c_frame *f); /* what plain stores of the vCPU's own mode meant */
 int note_last_check(mk_ctx *c, struct mk_c_frame *f);
+int note_plain(mk_ctx *c, struct mk_c_frame *f); /* live: the plain look that has happened since */
+void tell_plain(void);
 int note_masked(mk_ctx *c, struct mk_c_frame *f, int32_t cpu);
 int note_looked(mk_ctx *c, struct mk_c_frame *f); /* the last look at a vCPU is over */
 
