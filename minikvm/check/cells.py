@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -16,8 +17,10 @@ from minikvm.check.kvm import Scene
 from minikvm.check.scope import Scope, ScopeError, scope_of
 from minikvm.check.search import Budget, Progress, Search
 from minikvm.check.walks import RandomSearch
+from minikvm.check.words import place_of
 from minikvm.config.assembly import create, native_of
 from minikvm.config.model import Plugin
+from minikvm.kinds import is_c_file, labels
 from minikvm.pluginload import PluginError, sentence
 from minikvm.properties import PROPERTIES, is_advisory
 
@@ -148,6 +151,20 @@ class Findings:
         self.others.clear()
 
 
+def c_files(strategy: str, loop: str) -> list[dict[str, str]]:
+    """The C files among the two, as a schedule names them; paths as seen from the current folder."""
+    named = (("strategy", strategy), ("loop", loop))
+    return [{"kind": kind, "path": name, "sha256": digest(Path(name))} for kind, name in named if is_c_file(name, kind)]
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file's bytes; "" where there is none, which whoever compiles it says."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        return ""
+
+
 def named_races(scene: Scene) -> list[list[str]]:
     """The data races as pairs of texts, those of different vCPUs' words together: ["plain read of vcpu->cpu at kick.pxd:103", ...]."""
 
@@ -158,7 +175,7 @@ def named_races(scene: Scene) -> list[list[str]]:
         order, kind, location, place = side
         name = location.rstrip("0123456789")
         word = f"vcpu->{name}" if name in ("requests", "mode", "cpu", "wait", "strategy") else name
-        return f"{order + ' ' if order == 'plain' else ''}{kind} of {word} at {place}"
+        return f"{order + ' ' if order == 'plain' else ''}{kind} of {word} at {place_of(place)}"
 
     return [list(pair) for pair in sorted({(text(a), text(b)) for a, b in scene.data_races() if not is_page(a)})]
 
@@ -182,8 +199,10 @@ class Checker:
         self.scope = scope_of(config, manager)
         if properties:
             self.scope.properties = tuple(properties)
-        self.strategies = [Plugin(name=name) for name in strategies] if strategies else [config.strategy]
-        self.loop = Plugin(name=loop) if loop else config.loop
+        # What the file has options for keeps them when it is named again.
+        own = config.strategy
+        self.strategies = [own if name == own.name else Plugin(name=name) for name in strategies or [own.name]]
+        self.loop = Plugin(name=loop) if loop and loop != config.loop.name else config.loop
         self.models = list(models) if models else list(self.scope.models)
         self.budget = budget or Budget()
         self.how = how or How()
@@ -211,7 +230,7 @@ class Checker:
     def head(self, strategy: str, model: str, before: int) -> dict[str, Any]:
         """The beginning of a schedule."""
         return {"minikvm": self.version, "file": self.file, "strategy": strategy, "loop": self.loop.name, "model": model,
-                "config": self.text, "executions_before": before}
+                "config": self.text, "c_files": c_files(strategy, self.loop.name), "executions_before": before}
 
     def explore(self, number: int, strategy: Plugin, model: str) -> Cell:
         """Explore one cell to its end, or to the end of its budget."""
@@ -252,14 +271,18 @@ class Checker:
 
     def fingerprint(self, strategy: Plugin, model: str) -> str:
         """Of what a cell explores: a checkpoint of anything else is refused."""
-        what = (strategy.name, strategy.options, self.loop.name, model)
+        what = (strategy.name, strategy.options, self.loop.name, model, c_files(strategy.name, self.loop.name))
         return fingerprint(self.version, self.config.model_dump_json(), self.scope.properties, *what)
 
     def file_of(self, base: Path | None, cell: Cell) -> Path | None:
         """Each cell has a checkpoint of its own: NAME-strategy-model.json for NAME.json; NAME.json itself where there is one cell."""
         if base is None or len(self.strategies) * len(self.models) == 1:
             return base
-        return base.with_stem(f"{base.stem}-{cell.strategy}-{cell.model}")
+        return base.with_stem(f"{base.stem}-{self.slug(cell.strategy)}-{cell.model}")
+
+    def slug(self, name: str) -> str:
+        """How a strategy or loop of this check is called in the names of files."""
+        return labels([*(strategy.name for strategy in self.strategies), self.loop.name])[name].replace("/", "-")
 
     def resumed(self, cell: Cell) -> Path | None:
         """The checkpoint to go on from; a cell that had not begun has none."""
