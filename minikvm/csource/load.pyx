@@ -6,6 +6,7 @@ beginning of the call; faults anywhere else go to whoever handled them before.
 cimport cython
 from libc.stdint cimport uint32_t, uint64_t, uintptr_t
 from libc.stdlib cimport calloc, free
+from posix.unistd cimport close
 from minikvm.core.adapters cimport owning_capsule
 from minikvm.core.world cimport MK_ABI, MK_LOOP_PUT_CLEARS_CPU, mk_loop, mk_strategy
 
@@ -26,6 +27,9 @@ cdef extern from *:
     #include <unistd.h>
     #include "minikvm/cplug.h"
 
+    /* For every library that is loaded: kernel/watch.h. */
+    __thread mk_ctx *mk_c_current __attribute__((visibility("default"), tls_model("initial-exec")));
+    __thread int mk_c_failed __attribute__((visibility("default"), tls_model("initial-exec")));
     static __thread struct mk_c_frame *mk_frame_of_thread;
     static struct mk_c_frame **mk_frame_cell(void)
     {
@@ -140,6 +144,12 @@ cdef extern from *:
         s->end = end;
         return 1;
     }
+    /* Libraries that are loaded later find the two variables above. */
+    static int mk_show_variables(void)
+    {
+        Dl_info info;
+        return dladdr((void *)mk_frame_cell, &info) && dlopen(info.dli_fname, RTLD_NOW | RTLD_NOLOAD | RTLD_GLOBAL) != NULL;
+    }
     static const char *mk_base_of(const void *p)
     {
         Dl_info info;
@@ -197,12 +207,15 @@ cdef extern from *:
     void mk_catch_faults() noexcept nogil
     int mk_find_segment "mk_find_segment"(mk_segment *) noexcept
     const char *mk_base_of(const void *) noexcept nogil
+    bint mk_show_variables() noexcept
 
 cdef extern from *:
     """
     static int mk_find_segment(struct mk_segment *s) { return dl_iterate_phdr(mk_look_at, s); }
     """
 
+if not mk_show_variables():
+    raise ImportError(f"minikvm.csource.load: {dlerror().decode(errors='replace')}")
 MAX_OPERATIONS = 20_000
 """Operations of one call, in one execution of a check, before it counts as a loop that never ends."""
 MAX_BLOCKS = 20_000_000
@@ -263,6 +276,7 @@ cdef class Library:
     cdef mk_c_plugin *plugin
     cdef const mk_c_library *library
     cdef void *handle
+    cdef int fd        # of the copy; open as long as it is loaded, as dlopen() tells libraries apart by the number in their path
     cdef const char *base
     cdef object lines
     cdef str name
@@ -272,6 +286,7 @@ cdef class Library:
 
     def __cinit__(self, str file, lines, str name, bint checked, bint arm64=False):
         cdef mk_segment s
+        self.fd = -1
         self.lines = lines
         self.name = name
         self.places = {}
@@ -300,15 +315,13 @@ cdef class Library:
 
     cdef int open(self, str file) except -1:
         """A copy of the file that nobody else has loaded: two uses must not share variables."""
-        cdef int fd = memfd_create(b"minikvm-c", MFD_CLOEXEC)
+        self.fd = memfd_create(b"minikvm-c", MFD_CLOEXEC)
         path = file
-        if fd >= 0:
-            with open(file, "rb") as source, open(fd, "wb", closefd=False) as copy:
+        if self.fd >= 0:
+            with open(file, "rb") as source, open(self.fd, "wb", closefd=False) as copy:
                 copy.write(source.read())
-            path = f"/proc/self/fd/{fd}"
+            path = f"/proc/self/fd/{self.fd}"
         self.handle = dlopen(_os.fsencode(path), RTLD_NOW | RTLD_LOCAL)
-        if fd >= 0:
-            _os.close(fd)
         if self.handle == NULL:
             raise OSError(f"{self.name}: its library {file} cannot be loaded: {dlerror().decode(errors='replace')}")
         self.library = <const mk_c_library *>dlsym(self.handle, b"mk_c_entry")
@@ -322,6 +335,8 @@ cdef class Library:
             free(self.plugin)
         if self.handle != NULL:
             dlclose(self.handle)
+        if self.fd >= 0:
+            close(self.fd)
 
     def capsule(self, kind):
         """The capsule of its mk_strategy or mk_loop (*kind*: "strategy", "loop"), which keeps this object."""

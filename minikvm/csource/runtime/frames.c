@@ -1,8 +1,6 @@
 /* frames.c: calls into the user's code, live; and the tables that minikvm calls. Checked code has stacks.c instead of the middle part. */
 #include "runtime.h"
 
-__thread mk_ctx *mk_c_current;
-__thread int mk_c_failed;
 static __thread struct mk_c_frame **cell;
 
 struct mk_c_frame *frame_here(void) { return cell == NULL ? NULL : *cell; }

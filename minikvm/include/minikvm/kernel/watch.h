@@ -17,10 +17,13 @@
 #endif
 #define MK_C_HIDDEN __attribute__((visibility("hidden")))
 
-/* The context that runs C code on this thread: the kernel's `current` and `this_cpu`. Set by the entries (entry.h). */
-extern MK_C_HIDDEN __thread mk_ctx *mk_c_current __attribute__((tls_model("initial-exec")));
+/*
+ * The context that runs C code on this thread: the kernel's `current` and `this_cpu`. Set by the entries (entry.h). Defined once, in load.pyx: room
+ * for variables of this kind is short in a process, and a variable of each library's own would use it up.
+ */
+extern __thread mk_ctx *mk_c_current __attribute__((tls_model("initial-exec")));
 /* Bare code cannot be left in the middle: what failed beneath it (a machine's call) is remembered, and nothing more is asked of the machine. */
-extern MK_C_HIDDEN __thread int mk_c_failed __attribute__((tls_model("initial-exec")));
+extern __thread int mk_c_failed __attribute__((tls_model("initial-exec")));
 
 MK_C_HIDDEN void mk_c_warn(int *warned, const char *condition, const char *file, int line);
 MK_C_HIDDEN __attribute__((noreturn)) void mk_c_bug(const char *what, const char *file, int line);
