@@ -225,7 +225,7 @@ def known_names() -> tuple[str, ...]:
 def explained(said: str, path: Path, shown: str) -> str:
     """The compiler's message with the user's file as it was named, and the names that are near to one that is missing."""
     text = said.replace(str(path.resolve()), shown)
-    kept = [line for line in text.splitlines() if not re.match(r"In file included from .*unit\.c|\s+from .*unit\.c|cc1: ", line)]
+    kept = [line for line in text.splitlines() if not re.match(r"In file included from .*unit\.c|\s+from .*unit\.c|cc1: |At top level:$", line)]
     missing: list[str] = []
     patterns = (r"implicit declaration of function '(\w+)'", r"'(\w+)' undeclared", r"unknown type name '(\w+)'", r"undefined reference to `(\w+)'",
                 r"use of undeclared identifier '(\w+)'", r"call to undeclared function '(\w+)'")
