@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from minikvm.check.checkpoint import CheckpointError
 from minikvm.check.counterexample import Finding, make_schedule
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from minikvm.config.model import VMConfig
     from minikvm.plugins import Manager
 
+VCPU_WORDS = ("requests", "mode", "cpu", "wait", "strategy")
 CANDIDATES = 48
 """Violations of one property that are drawn to find the one with the fewest context switches."""
 SHRINK_SECONDS = 3.0
@@ -83,6 +84,7 @@ class Cell:
     violations: dict[str, Best] = field(default_factory=dict)
     races: list[list[str]] = field(default_factory=list)
     races_judged: bool = False
+    racing: list[dict[str, Any]] = field(default_factory=list)
 
     def verdict_of(self, name: str) -> dict[str, Any]:
         """One property's verdict, without the file's name."""
@@ -165,19 +167,21 @@ def digest(path: Path) -> str:
         return ""
 
 
+def side_of_race(order: str, kind: str, location: str, place: str) -> str:
+    """One side of a data race, different vCPUs' words alike: "plain read of vcpu->cpu at kick.pxd:103"."""
+    return f"{order + ' ' if order == 'plain' else ''}{kind} of {word_of(location)} at {place_of(place)}"
+
+
+def word_of(location: str) -> str:
+    """A location without the vCPU's number: vcpu->cpu for cpu0."""
+    name = location.rstrip("0123456789")
+    return f"vcpu->{name}" if name in VCPU_WORDS else name
+
+
 def named_races(scene: Scene) -> list[list[str]]:
-    """The data races as pairs of texts, those of different vCPUs' words together: ["plain read of vcpu->cpu at kick.pxd:103", ...]."""
-
-    def is_page(side: tuple[str, str, str, str]) -> bool:
-        return side[2].startswith("page")  # that race is P4
-
-    def text(side: tuple[str, str, str, str]) -> str:
-        order, kind, location, place = side
-        name = location.rstrip("0123456789")
-        word = f"vcpu->{name}" if name in ("requests", "mode", "cpu", "wait", "strategy") else name
-        return f"{order + ' ' if order == 'plain' else ''}{kind} of {word} at {place_of(place)}"
-
-    return [list(pair) for pair in sorted({(text(a), text(b)) for a, b in scene.data_races() if not is_page(a)})]
+    """The data races as pairs of texts, each pair once; those of pages are P4."""
+    pairs = [pair for pair in scene.data_races() if not any(location.startswith("page") for _, _, location, _ in pair)]
+    return [list(pair) for pair in sorted({(side_of_race(*a), side_of_race(*b)) for a, b in pairs})]
 
 
 class Checker:
@@ -186,6 +190,9 @@ class Checker:
     *strategies*, *loops*, *models*: names; None: what the file says. *text* is the file's, for schedule files.
     *progress* is called now and then with (cell number, cell, seconds).
     """
+
+    findings: ClassVar[type[Findings]] = Findings
+    """What becomes of a cell's violations and races."""
 
     def __init__(
         self, config: VMConfig, manager: Manager, file: str, text: str, *, strategies: Iterable[str] | None = None,
@@ -237,7 +244,7 @@ class Checker:
         cell = Cell(strategy.name, self.loop.name, model, self.scope)
         self.cells.append(cell)
         scene = self.scene(strategy, model, lambda name, where: found.violated(name, where))  # noqa: PLW0108
-        found = Findings(self, cell, scene)
+        found = self.findings(self, cell, scene)
 
         def tell(progress: Progress) -> None:
             cell.executions, cell.blocked, cell.seconds = progress.executions, progress.blocked, progress.seconds

@@ -5,7 +5,7 @@ from libc.stdlib cimport calloc, free
 from minikvm.check.actors cimport irq_body, task_body, vcpu_body
 from minikvm.check.coroutines cimport Coroutine, run_coroutine
 from minikvm.check.explorer cimport explorer_free, explorer_new, mk_explorer, mk_program
-from minikvm.check.graph cimport mk_graph
+from minikvm.check.graph cimport event, mk_graph
 from minikvm.check.judge cimport MAX_FINDINGS, finding, judge
 from minikvm.check.model cimport model_from
 from minikvm.check.pcpus cimport checked_machine
@@ -263,6 +263,17 @@ cdef class Scene(Steered):
         names = self.location_names()
         return sorted({tuple([(a.order, a.kind, names[a.loc], f"{a.file}:{a.line}" if a.file else a.name) for a in pair])
                        for pair in self.races.pairs})
+
+    def race_pairs(self):
+        """The same as pairs of Access, one for each pair of events."""
+        return list(self.races.pairs)
+
+    def races_here(self):
+        """The data races of the current graph: ((thread, index), (thread, index)) each, the plain side first."""
+        cdef race some[64]
+        cdef int i, n = min(find_races(self.x.model, self.x.g, some, 64), 64)
+        cdef const event *e = self.x.g.ev
+        return [((e[some[i].first].thread, e[some[i].first].index), (e[some[i].second].thread, e[some[i].second].index)) for i in range(n)]
 
     @property
     def watched(self):

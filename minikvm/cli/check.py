@@ -15,6 +15,7 @@ from minikvm.cli.run import terminated_as_interrupted
 if TYPE_CHECKING:
     from minikvm.check.cells import Cell, Checker, How
     from minikvm.check.search import Progress
+    from minikvm.report.checkprogress import CheckUpdate
 
 EXIT_VIOLATED, EXIT_NOT_EXHAUSTED = 1, 4
 
@@ -96,7 +97,7 @@ def how_of(jobs: int, checkpoint: str | None, resume: str | None, random: int | 
 
 def checker_of(
     config: Any, manager: Any, file: str, strategies: list[str], loop: str | None, models: list[str], properties: list[str],
-    executions: int | None, seconds: float | None,
+    executions: int | None, seconds: float | None, cls: type[Checker] | None = None,
 ) -> Checker:
     """The checker, with everything that was named on the command line looked up first."""
     from minikvm import __version__
@@ -114,21 +115,26 @@ def checker_of(
             raise click.BadParameter(f"{name!r} is no property; expected one of {', '.join(PROPERTIES)}", param_hint="--property")
     path = find(file)
     text = read_text(path)
-    return Checker(config, manager, file, text, strategies=strategies, loop=loop, models=models, properties=properties,
+    return (cls or Checker)(config, manager, file, text, strategies=strategies, loop=loop, models=models, properties=properties,
                    budget=Budget(executions, seconds), version=__version__)
+
+
+def progress_of(number: int, total: int, cell: Cell, state: Progress) -> CheckUpdate:
+    """How far a check is, for CheckProgress."""
+    from minikvm.kinds import label
+
+    return {"cell": f"{label(cell.strategy)}, {cell.model}", "cells_done": number, "cells_total": total,
+            "executions": state.executions + state.blocked, "rate": state.rate, "elapsed_s": state.seconds, "share": state.share}
 
 
 def watch(checker: Checker, out: Path, html: str | None, as_json: bool) -> int:
     """Explore with a progress line; print the verdict, also when it was cut short."""
-    from minikvm.kinds import label
     from minikvm.report.checkprogress import CheckProgress
 
     with CheckProgress() as progress:
 
         def tell(number: int, total: int, cell: Cell, state: Progress) -> None:
-            progress.update({"cell": f"{label(cell.strategy)}, {cell.model}", "cells_done": number, "cells_total": total,
-                             "executions": state.executions + state.blocked, "rate": state.rate, "elapsed_s": state.seconds,
-                             "share": state.share})
+            progress.update(progress_of(number, total, cell, state))
 
         checker.progress = tell
         try:

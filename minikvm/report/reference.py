@@ -15,6 +15,7 @@ from typing import Any
 from minikvm.report.checkverdict import verdict_schema
 from minikvm.report.counterexample import schedule_schema
 from minikvm.report.model import report_schema
+from minikvm.report.races import races_schema
 
 HERE = Path(__file__).parent
 END = "<!-- generated: end -->"
@@ -54,7 +55,8 @@ class Format:
 REPORT = Format("Report", "model.py", report_schema, "schema-1.json", "report.md")
 VERDICT = Format("Verdict", "checkverdict.py", verdict_schema, "schema-check-1.json", "check-report.md")
 SCHEDULE = Format("Schedule", "counterexample.py", schedule_schema, "schema-schedule-1.json", "check-report.md")
-FORMATS = (REPORT, VERDICT, SCHEDULE)
+RACES = Format("Races", "races.py", races_schema, "schema-races-1.json", "check-report.md")
+FORMATS = (REPORT, VERDICT, SCHEDULE, RACES)
 
 
 def replace_generated(text: str, format: Format = REPORT) -> str:
