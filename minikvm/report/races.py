@@ -127,7 +127,8 @@ def meaning(cell: RaceCell, race: RaceSaid) -> list[tuple[str, str]]:
     for found in race.properties:
         name = words.property_name(found.property)
         if found.only_with_it:
-            said.append((f"{name} fails, and only where this read misses that write (all {plural(found.violations, 'violation')}).", BAD))
+            them = "its only violation" if found.violations == 1 else f"all {plural(found.violations, 'violation')}"
+            said.append((f"{name} fails, and only where this read misses that write ({them}).", BAD))
         else:
             rest = found.violations - found.missed
             said.append((f"{name} fails, but not only with it: in {number(rest)} of {plural(found.violations, 'violation')} this read "
