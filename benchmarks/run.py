@@ -4,7 +4,7 @@ Exit code 1 when a bound is missed, 2 when it cannot be measured.
 
     --quick       a quarter of the rounds and of the sizes
     --json        one JSON document instead of the table
-    --only NAME   of dispatch, sparse, backends, live, check, growth; may be given again
+    --only NAME   of dispatch, sparse, backends, live, check, growth, litmus; may be given again
 
 docs/benchmarks.md says how to read the figures.
 """
@@ -25,6 +25,7 @@ from check import WrongCount
 from check import rows as check_rows
 from dispatch import FORMS, SIZES, Dispatch
 from growth import rows as growth_rows
+from litmus import rows as litmus_rows
 from live import rows as live_rows
 from measure import Row
 from native import NoCompiler
@@ -33,7 +34,7 @@ from roundtrip import RoundTrips, TooFewCpus
 import minikvm
 from minikvm.plugins import Manager
 
-PARTS = ("dispatch", "sparse", "backends", "live", "check", "growth")
+PARTS = ("dispatch", "sparse", "backends", "live", "check", "growth", "litmus")
 
 
 def measured(parts: tuple[str, ...], quick: bool, folder: Path) -> Iterator[Row]:
@@ -53,6 +54,8 @@ def measured(parts: tuple[str, ...], quick: bool, folder: Path) -> Iterator[Row]
         yield from check_rows(quick)
     if "growth" in parts:
         yield from growth_rows(quick)
+    if "litmus" in parts:
+        yield from litmus_rows(quick)
 
 
 def amount(value: float, unit: str) -> str:

@@ -46,6 +46,7 @@ def broken_rules(cls: type[kinds.Kind]) -> Iterator[str]:
     yield from broken_options(cls)
     if issubclass(cls, kinds.Strategy):
         yield from broken_words(cls.requires, "requires", kinds.CAPABILITIES)
+        yield from broken_uses(cls)
     elif issubclass(cls, kinds.Backend):
         yield from broken_words(cls.capabilities, "capabilities", kinds.CAPABILITIES)
         if cls.cost not in kinds.COSTS:
@@ -56,8 +57,11 @@ def broken_rules(cls: type[kinds.Kind]) -> Iterator[str]:
         if not cls.points:
             yield 'points is empty, expected the names of the points at which it is asked, such as ("kick.cpu_read",)'
         yield from broken_words(cls.points, "points", kinds.POINTS)
-    elif issubclass(cls, kinds.Loop) and cls.arch not in kinds.ARCHES:
-        yield f"arch is {cls.arch!r}, expected one of {', '.join(kinds.ARCHES)}"
+        yield from broken_uses(cls)
+    elif issubclass(cls, kinds.Loop):
+        if cls.arch not in kinds.ARCHES:
+            yield f"arch is {cls.arch!r}, expected one of {', '.join(kinds.ARCHES)}"
+        yield from broken_uses(cls)
 
 
 def broken_name(cls: type[kinds.Kind]) -> Iterator[str]:
@@ -88,6 +92,13 @@ def broken_options(cls: type[kinds.Kind]) -> Iterator[str]:
     for reserved in cls.reserved_options:
         if reserved in options.model_fields:
             yield f"Options has a field {reserved!r}, a key that the YAML file uses itself"
+
+
+def broken_uses(cls: type[kinds.Strategy] | type[kinds.Injector] | type[kinds.Loop]) -> Iterator[str]:
+    wrong = list(broken_words(cls.uses, "uses", kinds.USES[cls.kind]))
+    yield from wrong
+    if not wrong and "walk" in cls.uses and "migrate" not in cls.uses:
+        yield 'uses names walk, expected migrate beside it: it is vm.migrate(vcpu, walk=True)'
 
 
 def broken_words(words: object, attribute: str, known: frozenset[str]) -> Iterator[str]:

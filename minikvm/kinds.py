@@ -32,6 +32,7 @@ from minikvm.requestdefs import (
 SLUG = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*")
 CAPABILITIES = frozenset({"acknowledges", "interrupts-sleep", "interrupts-spin"})
 COSTS = ("memory", "syscall", "signal", "broadcast")
+USES = {"strategy": frozenset({"membarrier"}), "loop": frozenset({"membarrier"}), "injector": frozenset({"migrate", "walk"})}
 MAX_NAME = 64
 C_KINDS = ("strategy", "loop")
 """What may be a C file, whose path is its name then."""
@@ -45,8 +46,8 @@ POINTS = frozenset("""
 
 __all__ = [
     "ARCHES", "CAPABILITIES", "COSTS", "C_KINDS", "KINDS", "POINTS", "REQUEST_ID_MASK", "REQUEST_NO_ACTION", "REQUEST_NO_WAKEUP",
-    "REQUEST_WAIT", "Backend", "GuestEngine", "Injector", "Kind", "Loop", "MemoryModel", "NoOptions", "Options", "RequestDef", "Strategy",
-    "Workload", "is_c_file", "kind_of", "label", "labels", "summary_of",
+    "REQUEST_WAIT", "USES", "Backend", "GuestEngine", "Injector", "Kind", "Loop", "MemoryModel", "NoOptions", "Options", "RequestDef",
+    "Strategy", "Workload", "is_c_file", "kind_of", "label", "labels", "summary_of",
 ]
 
 
@@ -137,6 +138,8 @@ class Strategy(Kind):
 
     requires: ClassVar[frozenset[str]] = frozenset()
     """Capabilities that the back end must have: a run with one that lacks them is a configuration error."""
+    uses: ClassVar[frozenset[str]] = frozenset()
+    """What a check must know beforehand: "membarrier", if it calls ``vm.membarrier()``. In a check, calling it unsaid is an error."""
 
     def dispatch(self, vm: Any, request: int, targets: Iterable[int]) -> bool:
         """Bring *request* to *targets*; True if an IPI was sent."""
@@ -229,6 +232,10 @@ class Injector(Kind):
     """True: the protocol must survive it. False: it breaks things on purpose, and a run must report the violation."""
     points: ClassVar[tuple[str, ...]] = ()
     """Names of the points at which it is asked."""
+    uses: ClassVar[frozenset[str]] = frozenset()
+    """What a check must know beforehand: "migrate", if it calls ``vm.migrate()``; "walk" beside it, if with ``walk=True``. In a check,
+    calling it unsaid is an error; one that says so is not asked there, since the move is then the vCPU's own choice, before each pass. So
+    let it do nothing else. Where the options decide, ``__init__`` may set ``self.uses``."""
 
     def at(self, vm: Any, point: str, vcpu: Any) -> None:
         """Act at *point*, where *vcpu* is the one that is kicked or that runs."""
@@ -257,6 +264,8 @@ class Loop(Kind):
 
     arch: ClassVar[Literal["any", "x86", "arm64"]] = "any"
     """Whose rules it follows: arm64's last check, for one, sees only request bits."""
+    uses: ClassVar[frozenset[str]] = frozenset()
+    """As a strategy's."""
 
     def enter(self, vm: Any, vcpu: Any) -> Any:
         """One pass: check, enter the guest, leave it."""

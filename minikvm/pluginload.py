@@ -48,6 +48,12 @@ class BadSource(Exception):
     """A C file that cannot be used as it is: unreadable, of no known form, or it does not compile. The command line exits with 2."""
 
 
+class BeginAnew(Exception):
+    """Raised in an exploration that has to begin anew: something is shared between threads that was not known to be. *word*: what."""
+
+    word: int
+
+
 @dataclass(frozen=True)
 class Origin:
     """Where a plugin comes from. distribution and version are "" for a file or a module outside of any distribution."""

@@ -50,8 +50,9 @@ class Manager:
     """Plugins, the classes they bring and the hooks they hear.
 
     plugins: what ``-p`` was given, in order: a .py file, an installed plugin's name, a module, or ``no:NAME`` (an installed plugin's
-    or distribution's name, not to be loaded). no_plugins: load no installed plugin unless it is named. strict: a broken installed
-    plugin is an error instead of a warning; one that was named always is.
+    or distribution's name, not to be loaded; or a built-in's, of whatever kind: there is none then, and the name is free).
+    no_plugins: load no installed plugin unless it is named. strict: a broken installed plugin is an error instead of a warning; one
+    that was named always is.
 
     Raises PluginError (a plugin failed, or two bring the same name) and NotFound (a value of *plugins* stands for nothing).
 
@@ -75,6 +76,10 @@ class Manager:
         specs = list(plugins)
         blocked = {spec[3:] for spec in specs if spec.startswith("no:")}
         named = [spec for spec in specs if not spec.startswith("no:")]
+        self._left_out = {kind: blocked & names.keys() for kind, names in self._builtins.items()}
+        for kind, names in self._left_out.items():
+            for name in names:
+                del self._builtins[kind][name]
         self._load_installed(blocked, named, no_plugins)
         for spec in dict.fromkeys(named):
             self._load_named(spec)
@@ -84,10 +89,11 @@ class Manager:
     def _load_installed(self, blocked: set[str], named: list[str], no_plugins: bool) -> None:
         found = pluginload.entry_points()
         keys = {entry: {entry.name, pluginload.normalized(pluginload.origin_of_entry(entry).distribution)} for entry in found}
-        known = set().union(*keys.values()) if keys else set()
+        builtins = {name for names in (*self._builtins.values(), *self._left_out.values()) for name in names}
+        known = builtins.union(*keys.values())
         for name in sorted(blocked):
             if name not in known and pluginload.normalized(name) not in known:
-                self._warnings.append(f"-p no:{name}: no plugin of that name is installed{did_you_mean(name, known)}")
+                self._warnings.append(f"-p no:{name}: there is no built-in or installed plugin of that name{did_you_mean(name, known)}")
         for entry, names in keys.items():
             if names & (blocked | {pluginload.normalized(name) for name in blocked}):
                 if entry.name in named:
@@ -208,6 +214,10 @@ class Manager:
             return tuple(sorted({*KVM_REQUESTS, *self._requests}))
         return tuple(sorted({*self._builtins[kind], *self._registered[kind]}))
 
+    def left_out(self, kind: str, name: str) -> bool:
+        """Is *name* a built-in that ``no:NAME`` left out, and that no plugin brings instead?"""
+        return name in self._left_out[kind] and name not in self._registered[kind]
+
     def get(self, kind: str, name: str) -> Registered:
         """The class *name* of *kind*; a built-in is imported now, at the latest.
 
@@ -219,6 +229,8 @@ class Manager:
         if name not in held:
             if name not in self._builtins[kind]:
                 names = self.names(kind)
+                if self.left_out(kind, name):
+                    raise NotFound(f"{kind} {name!r} is left out by -p no:{name} (there are: {', '.join(names) or 'none'})")
                 raise NotFound(f"unknown {kind} {name!r}{did_you_mean(name, names)} (there are: {', '.join(names) or 'none'})")
             module, file = self._builtins[kind][name]
             origin = Origin("minikvm", "minikvm", minikvm.__version__, file)

@@ -6,7 +6,12 @@ import signal
 from importlib.machinery import ExtensionFileLoader
 from pathlib import Path
 
+from hypothesis import settings
+
 import minikvm
+
+settings.register_profile("minikvm", deadline=None)  # a slow machine is no failure
+settings.load_profile("minikvm")
 
 
 def pytest_configure():

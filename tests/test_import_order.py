@@ -14,6 +14,7 @@ FLOORS = [
     {"core"},
     {"kinds", "kindcheck", "requestdefs", "views", "hookspecs", "pluginload", "plugins", "properties"},  # one room in several files
     {"config"},
+    {"csource"},
     {"engines"},
     {"loops"},
     {"injectors"},
@@ -21,6 +22,7 @@ FLOORS = [
     {"strategies"},
     {"sim"},
     {"check"},
+    {"litmus"},
     {"live"},
     {"testing"},
     {"report"},

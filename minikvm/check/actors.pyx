@@ -3,7 +3,7 @@ from libc.stdint cimport int32_t, uint64_t
 from minikvm.check.explorer cimport OP_LOCK
 from minikvm.check.graph cimport EF_AWAIT, EF_RMW, EV_READ, EV_WRITE
 from minikvm.check.environment cimport take_interrupt
-from minikvm.check.pcpus cimport await_change, leave_pcpu, move_if_wanted, take_pcpu
+from minikvm.check.pcpus cimport await_change, leave_pcpu, move_if_wanted, raise_on, service, take_pcpu
 from minikvm.check.scene cimport LC_EVENT, LC_REQUESTS, LC_RUN, access, at, call, choose, kthread, make_call, scene
 from minikvm.core.entry cimport shadow_walk, vcpu_block, vcpu_load, vcpu_put
 from minikvm.core.world cimport MK_ACQUIRE, MK_RELAXED, MK_RELEASE, MK_REQ_MASK, MK_REQ_NO_ACTION, mk_loop, mk_vcpu
@@ -24,11 +24,13 @@ cdef void begin(kthread *k) noexcept nogil:
     k.nacks = 0
     k.in_point = 0
     k.in_irq = 0
+    k.asked = NULL
     k.interrupted = 0
     k.migrated = 0
     k.aborted = 0
     k.aborted_for = 0
     k.consumed_ever = 0
+    k.committed = 0
 
 
 cdef int own_calls(kthread *k) except -1 nogil:
@@ -39,16 +41,21 @@ cdef int own_calls(kthread *k) except -1 nogil:
 
 
 cdef int look_at_events(kthread *k, mk_vcpu *v) except -1 nogil:
-    """What was published before a kick without a request: seen here, or the kick has to bring the vCPU out again."""
+    """What was published before a kick without a request: seen here, or the kick has to bring the vCPU out again.
+
+    IRQs are on, so a kick that has come is handled right after the look, and then is gone.
+    """
     cdef scene *s = k.s
     cdef const call *q
     cdef uint64_t seen = 0
     cdef int32_t i
+    cdef bint looked = False
     for i in range(s.ncalls):
         q = &s.calls[i]
         if q.request & MK_REQ_NO_ACTION and q.targets >> v.idx & 1:
             access(k, EV_READ, 0, 0, MK_RELAXED, at(s, LC_EVENT, q.initiator), 0, 0, b"event", &seen)
-    return 0
+            looked = True
+    return service(k) if looked else 0
 
 
 cdef int one_pass(kthread *k, mk_vcpu *v) except -1 nogil:
@@ -117,12 +124,13 @@ cdef int task_body(void *arg) except -1 nogil:
 
 
 cdef int irq_body(void *arg) except -1 nogil:
-    """An interrupt that finds nobody on its pCPU. (On somebody's, it strikes at one of that thread's points.)"""
+    """An interrupt that finds nobody on its pCPU. On somebody's it strikes at one of that thread's points, and brings a guest out first."""
     cdef kthread *k = <kthread *>arg
     cdef uint64_t seen = 0
     cdef int32_t i
     begin(k)
     for i in range(k.ncalls):
+        raise_on(k, k.home)
         # While it runs, nobody is loaded there: its pCPU has a run lock.
         access(k, EV_READ, EF_RMW | EF_AWAIT, OP_LOCK, MK_ACQUIRE, at(k.s, LC_RUN, k.home), 0, 0, b"the pCPU is idle", &seen)
         take_interrupt(k, k.calls[i])

@@ -5,8 +5,6 @@ from minikvm.check.explorer cimport mk_explorer
 from minikvm.check.graph cimport mk_graph
 
 cdef int no_memory() except -1 nogil
-cdef uint64_t rmw_result(int op, uint64_t old, uint64_t operand, uint64_t expected, bint *writes) noexcept nogil
-cdef bint await_satisfied(int condition, uint64_t value, uint64_t operand) noexcept nogil
 cdef void settle(mk_graph *g, int32_t id) noexcept nogil
 cdef int push(mk_explorer *x, int kind, int32_t id, int32_t pos, int32_t r) except -1 nogil
 cdef int pop(mk_explorer *x) except -1 nogil

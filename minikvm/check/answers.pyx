@@ -4,51 +4,19 @@ Reads try every write, writes every place in coherence, and then they revisit ea
 """
 from libc.stdint cimport int32_t, uint8_t, uint64_t
 from libc.stdlib cimport realloc
-from minikvm.check.explorer cimport AWAIT_ANY, AWAIT_EQ, AWAIT_NE, FR_CHOOSE, FR_READ, FR_REVISIT, OP_LOCK, OP_OR_IF, frame, mk_explorer
+from minikvm.check.effects cimport await_satisfied, rmw_result
+from minikvm.check.explorer cimport FR_CHOOSE, FR_READ, FR_REVISIT, frame, mk_explorer
 from minikvm.check.graph cimport (
     EF_AWAIT, EF_BLOCKED, EF_PENDING, EF_RMW, EV_CHOOSE, EV_READ, EV_WRITE, INIT, KEEP_EVENT, KEEP_WRITE, NONE, TH_BLOCKED, TH_RUNNABLE,
     event, graph_copy, graph_drop_notes, graph_new, graph_place, graph_set_rf, graph_truncate, graph_unplace, in_prefix, location,
     mk_graph, rank_of)
 from minikvm.check.model cimport CONSISTENT, HOPELESS, MODEL_MONOTONE
 from minikvm.check.symmetry cimport counterpart, in_order, last_before, was_there
-from minikvm.core.world cimport MK_ADD, MK_AND, MK_OR, MK_XCHG, MK_XOR
 
 
 cdef int no_memory() except -1 nogil:
     with gil:
         raise MemoryError("the exploration does not fit into memory")
-
-
-cdef uint64_t rmw_result(int op, uint64_t old, uint64_t operand, uint64_t expected, bint *writes) noexcept nogil:
-    """What an RMW writes; *writes* gets whether it does."""
-    writes[0] = True
-    if op == MK_OR:
-        return old | operand
-    if op == MK_AND:
-        return old & operand
-    if op == MK_ADD:
-        return old + operand
-    if op == MK_XCHG:
-        return operand
-    if op == MK_XOR:
-        return old ^ operand
-    if op == OP_LOCK:
-        writes[0] = old == 0
-        return 1
-    if op == OP_OR_IF:
-        return old | operand if old & expected else old
-    writes[0] = old == expected
-    return operand
-
-
-cdef bint await_satisfied(int condition, uint64_t value, uint64_t operand) noexcept nogil:
-    if condition == AWAIT_EQ:
-        return value == operand
-    if condition == AWAIT_NE:
-        return value != operand
-    if condition == AWAIT_ANY:
-        return value & operand != 0
-    return value & operand == 0
 
 
 cdef void settle(mk_graph *g, int32_t id) noexcept nogil:

@@ -14,14 +14,14 @@ from minikvm.check.counterexample import Finding, make_schedule
 from minikvm.check.fingerprint import fingerprint
 from minikvm.check.jobs import WorkerError
 from minikvm.check.kvm import Scene
-from minikvm.check.scope import Scope, ScopeError, scope_of
+from minikvm.check.scope import Scope, ScopeError, UndeclaredUseError, scope_of
 from minikvm.check.search import Budget, Progress, Search
 from minikvm.check.walks import RandomSearch
 from minikvm.check.words import place_of
 from minikvm.config.assembly import create, native_of
 from minikvm.config.model import Plugin
 from minikvm.kinds import is_c_file, labels
-from minikvm.pluginload import PluginError, sentence
+from minikvm.pluginload import BeginAnew, PluginError, sentence
 from minikvm.properties import PROPERTIES, is_advisory
 
 if TYPE_CHECKING:
@@ -67,6 +67,14 @@ class Best:
         return schedule["switches"], len(schedule["rows"])
 
 
+@dataclass(frozen=True)
+class Needless:
+    """P9: the most IPIs of one execution so far that no target asked for, and that execution."""
+
+    count: int = 0
+    schedule: dict[str, Any] | None = None
+
+
 @dataclass
 class Cell:
     """What one cell found."""
@@ -85,6 +93,13 @@ class Cell:
     races: list[list[str]] = field(default_factory=list)
     races_judged: bool = False
     racing: list[dict[str, Any]] = field(default_factory=list)
+    needless: Needless = Needless()
+
+    @property
+    def schedules(self) -> dict[str, dict[str, Any]]:
+        """The executions that are worth a file, by property."""
+        found = {name: best.schedule for name, best in self.violations.items()} | {"P9": self.needless.schedule}
+        return {name: schedule for name, schedule in sorted(found.items()) if schedule is not None}
 
     def verdict_of(self, name: str) -> dict[str, Any]:
         """One property's verdict, without the file's name."""
@@ -93,6 +108,8 @@ class Cell:
             return {"verdict": "violated", "file": None, "sentence": schedule["sentence"] if schedule else None}
         if name not in self.scope.judged() or (name == "P10" and not self.races_judged):
             return {"verdict": "not judged"}
+        if name == "P9" and self.needless.count:
+            return {"verdict": "exceeded", "file": None, "needless": self.needless.count}
         if name == "P10" and self.races:
             return {"verdict": "races", "races": self.races}
         if not self.exhausted:
@@ -120,16 +137,24 @@ class Findings:
 
     def violated(self, name: str, where: Mapping[str, Any]) -> None:
         """A property is violated in the scene's current graph."""
-        cell, scene, checker = self.cell, self.scene, self.checker
+        cell = self.cell
+        if name == "P9":  # none: what is kept is the worst execution
+            if where["needless"] > cell.needless.count:
+                cell.needless = Needless(where["needless"], self.schedule(name, where))
+            return
         best = cell.violations.setdefault(name, Best())
         best.seen += 1
         if best.seen > CANDIDATES or best.spent > SHRINK_SECONDS:
             return
         started = time.perf_counter()
-        finding = Finding(name, where["thread"], where["index"], where["vcpu"], where["call"], where["other"])
-        head = checker.head(cell.strategy, cell.model, max(0, scene.executions + scene.blocked - 1))
-        best.offer(make_schedule(checker.scope, scene.graph(), finding, head, scene.path()))
+        best.offer(self.schedule(name, where))
         best.spent += time.perf_counter() - started
+
+    def schedule(self, name: str, where: Mapping[str, Any]) -> dict[str, Any]:
+        """The schedule of the scene's current graph."""
+        cell, scene, checker = self.cell, self.scene, self.checker
+        head = checker.head(cell.strategy, cell.model, max(0, scene.executions + scene.blocked - 1))
+        return make_schedule(checker.scope, scene.graph(), Finding.of(name, where), head, scene.path())
 
     def races(self) -> list[list[str]]:
         """All races so far."""
@@ -137,7 +162,8 @@ class Findings:
 
     def found(self) -> Any:
         """As plain data."""
-        return {"violations": {name: [best.seen, best.schedule] for name, best in self.cell.violations.items()}, "races": self.races()}
+        violations = {name: [best.seen, best.schedule] for name, best in self.cell.violations.items()}
+        return {"violations": violations, "races": self.races(), "needless": [self.cell.needless.count, self.cell.needless.schedule]}
 
     def merge(self, found: Any) -> None:
         """Add what somebody else has found."""
@@ -146,10 +172,13 @@ class Findings:
             best.seen += seen
             best.offer(schedule)
         self.others |= {tuple(pair) for pair in found["races"]}
+        if found["needless"][0] > self.cell.needless.count:
+            self.cell.needless = Needless(*found["needless"])
 
     def forget(self) -> None:
         """Begin anew."""
         self.cell.violations.clear()
+        self.cell.needless = Needless()
         self.others.clear()
 
 
@@ -216,6 +245,8 @@ class Checker:
         self.version = version
         self.progress = progress
         self.cells: list[Cell] = []
+        self.shared: set[int] = set()
+        """Variables on the stacks of C code that several threads use, as explorations have found out."""
 
     # ---- one cell ----
 
@@ -223,13 +254,17 @@ class Checker:
         """The scene of one cell. PluginError, ConfigError, NotFound."""
         made = create(self.manager, "strategy", strategy)
         loop = create(self.manager, "loop", self.loop)
-        # stale-cpu is a choice of the vCPU that moves: see move_if_wanted() in pcpus.pyx.
-        injectors = [create(self.manager, "injector", wanted) for wanted in self.config.injectors if wanted.name != "stale-cpu"]
+        injectors = [create(self.manager, "injector", wanted) for wanted in self.config.injectors]
+        # A move is a choice of the vCPU that is moved (see move_if_wanted() in pcpus.pyx), so nobody asks the injector for it.
+        injectors = [injector for injector in injectors if "migrate" not in injector.uses]
         parts = [(made, "strategy"), (loop, "loop"), *((injector, "injector") for injector in injectors)]
+        for part, _ in parts:
+            if hasattr(part, "exposed"):
+                part.exposed = tuple(sorted(self.shared))
         native = [part.checked() for part, _ in parts]  # once: a second call may free what the first one gave
         python = any(capsule is None for capsule in native)
         capsules = [native_of(part, kind) if capsule is None else capsule for (part, kind), capsule in zip(parts, native, strict=True)]
-        self.scope.membarrier = "membarrier" in getattr(made, "uses", ()) or made.name == "asymmetric"
+        self.scope.membarrier = "membarrier" in {*made.uses, *loop.uses}
         scene = Scene(self.scope, self.manager.create("model", model), capsules[0], capsules[1], capsules[2:], python, on_violation)
         scene.objects = (made, loop, injectors, capsules)
         return scene
@@ -260,11 +295,20 @@ class Checker:
                 checkpoint=self.file_of(self.how.checkpoint, cell), save_every=self.how.save_every, jobs=self.how.jobs,
                 state=found, progress=tell,
             )  # fmt: skip
+        anew = False
         try:
             search.run()
             cell.exhausted = search.exhausted
         except (ScopeError, CheckpointError, WorkerError, PluginError):
             raise
+        except BeginAnew as error:
+            self.shared.add(error.word)
+            anew = True
+        except UndeclaredUseError as error:
+            word, injector = error.args
+            who = f"injector {injector}" if injector else f"strategy {strategy.name} or loop {self.loop.name}"
+            rule = f'expected uses = frozenset({{"{word}"}}) in its class, which a check must know beforehand'
+            raise PluginError(f"{who}: calls {word}() and does not say so: {rule}", injector or strategy.name) from None
         except Exception as error:  # what a plugin raised, or did
             raise PluginError(f"strategy {strategy.name}, loop {self.loop.name}: {sentence(error)}", strategy.name) from error
         finally:
@@ -274,6 +318,9 @@ class Checker:
             if isinstance(search, RandomSearch):
                 cell.estimate = search.estimate.complete.mean + search.estimate.blocked.mean
             scene.close()
+        if anew:
+            self.cells.remove(cell)
+            return self.explore(number, strategy, model)
         return cell
 
     def fingerprint(self, strategy: Plugin, model: str) -> str:

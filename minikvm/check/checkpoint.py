@@ -18,6 +18,8 @@ Part = tuple[list[tuple[int, int]], int, bool]
 class CheckpointError(ValueError):
     """A file that is no checkpoint, or one of something else."""
 
+    exit_code = 2
+
 
 @dataclass
 class Checkpoint:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +26,12 @@ class Finding:
     vcpu: int
     call: int
     other: tuple[int, int] | None
+    needless: int = 0
+
+    @classmethod
+    def of(cls, property: str, where: Mapping[str, Any]) -> Finding:
+        """From what a scene says of it."""
+        return cls(property, **where)
 
 
 class Drawer:
@@ -145,7 +152,7 @@ class Drawer:
     def _mark(self) -> None:
         f = self.finding
         row = None
-        if f.property == "P2":
+        if f.property in ("P2", "P9"):
             for at, note in enumerate(self.graph.notes[f.thread]):
                 if note.kind == RETURNED and note.subject == f.call:
                     row = self.note_steps.get((f.thread, at))
@@ -164,6 +171,10 @@ class Drawer:
                 if note.kind == RETURNED and note.subject == number and (t, at) in self.note_steps:
                     return f"step {self.note_steps[t, at]}"
         return "its return"
+
+    def _in_walk(self, f: Finding) -> bool:
+        """Is the look at the requests that missed one a walk's, right after its beginning?"""
+        return f.other is not None and any(note.kind == WALK_BEGIN and note.pos == f.other[1] for note in self.graph.notes[f.other[0]])
 
     def _pending(self, vcpu: int) -> str:
         order = self.graph.co.get(f"requests{vcpu}", ())
@@ -200,8 +211,9 @@ class Drawer:
             missed, sent = self._step(f.other), self._sent_elsewhere(f.vcpu)
             return f"{vcpu} rests in the guest although {self._owed(f.vcpu)}: {missed} missed it{sent}."
         if f.property == "P2":
-            return (f"The call for {name} waits, and yet returned ({self._call_step(f.call)}) without having seen {vcpu} leave the guest, "
-                    f"which it had entered without seeing the request ({self._step(f.other)}).")
+            end, begun = ("end its walk", "begun") if self._in_walk(f) else ("leave the guest", "entered")
+            return (f"The call for {name} waits, and yet returned ({self._call_step(f.call)}) without having seen {vcpu} {end}, "
+                    f"which it had {begun} without seeing the request ({self._step(f.other)}).")
         if f.property == "P3":
             return f"{vcpu} sleeps for ever although {self._pending(f.vcpu)} is pending: it saw no request, and nobody saw it asleep."
         if f.property == "P4":
@@ -214,6 +226,9 @@ class Drawer:
         if f.property == "P7":
             what = self.words.text(self.graph.threads[f.thread][f.index])
             return f"{scope.actors[f.thread].name} waits for ever: {what}."
+        if f.property == "P9":
+            some = f"{f.needless} IPIs in this execution are" if f.needless > 1 else "An IPI in this execution is"
+            return f"{some} more than the truth table allows, most of them of the call for {name}."
         if f.vcpu >= 0:
             return f"The call for {name} did not do what its targets ask: vCPU {f.vcpu} was {self._touched(f)}."
         return f"The call for {name} sent another mask than it had built: a pCPU is missing in it."

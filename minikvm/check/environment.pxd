@@ -18,3 +18,4 @@ cdef int m_preempt(mk_ctx *c) except -1 nogil
 cdef int m_delay(mk_ctx *c, uint64_t ns) except -1 nogil
 cdef int m_spurious_ipi(mk_ctx *c, int32_t pcpu) except -1 nogil
 cdef int m_spurious_wakeup(mk_ctx *c, mk_vcpu *v) except -1 nogil
+cdef int undeclared(kthread *k, const char *word) except -1 nogil

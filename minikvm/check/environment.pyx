@@ -1,11 +1,18 @@
 """The environment of the checked machine: interrupts of the workload, preemption, spurious IPIs and wake-ups; and what guests do."""
 from libc.stdint cimport int32_t, uint64_t
 from minikvm.check.graph cimport EF_RMW, EV_READ
-from minikvm.check.pcpus cimport m_schedule, post
+from minikvm.check.pcpus cimport m_schedule, post, raise_on
 from minikvm.check.scene cimport (
     ACTOR_IRQ, ACTOR_TASK, ACTOR_VCPU, LC_PAGE, LC_PAYLOAD, LC_REQUESTS, LC_TOKEN, LC_WAIT, SLOT_KICK, access, at, call, choose, kthread,
     make_call, scene)
 from minikvm.core.world cimport MK_CMPXCHG, MK_FULL, MK_PLAIN, MK_RELAXED, MK_REQ_MASK, MK_XCHG, mk_ctx, mk_vcpu
+
+from minikvm.check.scope import UndeclaredUseError
+
+
+cdef int undeclared(kthread *k, const char *word) except -1 nogil:
+    with gil:
+        raise UndeclaredUseError(word.decode(), k.asked.name.decode() if k.asked != NULL else "")
 
 
 cdef int take_interrupt(kthread *k, int32_t number) except -1 nogil:
@@ -86,7 +93,9 @@ cdef int m_handle(mk_ctx *c, mk_vcpu *v, unsigned nr) except -1 nogil:
 
 
 cdef int m_migrate(mk_ctx *c, mk_vcpu *v, int walk) except -1 nogil:
-    return 0  # it moves when it chooses to: move_if_wanted()
+    """Who says that he moves vCPUs is not asked in a check: a vCPU moves when it chooses to, move_if_wanted(). So somebody did not say."""
+    undeclared(<kthread *>c, b"migrate")
+    return 0
 
 
 cdef int m_preempt(mk_ctx *c) except -1 nogil:
@@ -106,9 +115,13 @@ cdef int m_spurious_ipi(mk_ctx *c, int32_t pcpu) except -1 nogil:
     cdef kthread *k = <kthread *>c
     if pcpu < 0:
         pcpu = choose(k, k.s.npcpus, False, b"which pCPU")
-    if pcpu == c.pcpu:
+    if pcpu == c.pcpu and k.actor != ACTOR_VCPU:
         return 0
-    return 1 if post(k, pcpu, SLOT_KICK, -1) == 0 else 0
+    if pcpu == c.pcpu:
+        raise_on(k, pcpu)  # by a device, not by this thread
+    else:
+        post(k, pcpu, SLOT_KICK, -1)
+    return 1
 
 
 cdef int m_spurious_wakeup(mk_ctx *c, mk_vcpu *v) except -1 nogil:

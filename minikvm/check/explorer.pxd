@@ -103,3 +103,5 @@ cdef enum await_condition:
 cdef enum own_rmw:  # beyond enum mk_rmw_op
     OP_LOCK = 16        # await 0, then 1
     OP_OR_IF = 17       # value | operand where value & expected, else the value again
+    OP_TRYLOCK = 18     # 1 where the value is 0, else nothing
+    OP_ADD_UNLESS = 19  # value + operand where the value is not expected, else nothing

@@ -6,7 +6,8 @@ in coherence are not explored (such a graph is not maximal). Unsound for models 
 """
 from libc.stdint cimport int32_t, int64_t, uint64_t
 from libc.stdlib cimport calloc, free, realloc
-from minikvm.check.answers cimport backtrack, no_memory, place_rmw, push, rmw_result, settle
+from minikvm.check.answers cimport backtrack, no_memory, place_rmw, push, settle
+from minikvm.check.effects cimport rmw_result
 from minikvm.check.graph cimport (
     EF_BLOCKED, EF_CREATE, EF_PENDING, EF_RMW, EV_CHOOSE, EV_READ, EV_SYNC, EV_WRITE, INIT, NONE, TH_BLOCKED, TH_ENDED, TH_JOINING,
     TH_RUNNABLE, co_last, event, graph_append, graph_free, graph_new, graph_note, graph_place, graph_unplace, graph_write_half, location,

@@ -3,18 +3,20 @@
 The notes are ghost state: nothing under test sees them. What they say is joined to events by position: a note stands after so many events.
 """
 from libc.stdint cimport int32_t, uint32_t, uint64_t
-from minikvm.check.graph cimport EF_MUST, EV_FENCE, EV_READ, EV_WRITE, INIT, TH_BLOCKED, co_last, event, mk_graph, note, po_thread, rank_of
-from minikvm.check.model cimport MODEL_KERNEL_RACES, MODEL_RF_ORDERS, mk_model
+from minikvm.check.economy cimport needless_ipis
+from minikvm.check.graph cimport (
+    EF_BLOCKED, EF_MUST, EV_READ, EV_WRITE, INIT, TH_BLOCKED, co_last, event, mk_graph, note, po_thread, rank_of)
+from minikvm.check.look cimport may_find_older
+from minikvm.check.model cimport MODEL_KERNEL_RACES, mk_model
 from minikvm.check.races cimport find_races, race
 from minikvm.check.scene cimport (
-    LC_EVENT, LC_MODE, LC_PAGE, LC_PAYLOAD, LC_REQUESTS, NOTE_MASK, NOTE_RESTS, NOTE_SLEEPS, NOTE_WAITS_GATE, call, scene)
+    LC_EVENT, LC_MODE, LC_PAGE, LC_PAYLOAD, LC_REQUESTS, LC_RUN, NOTE_MASK, NOTE_RESTS, NOTE_SLEEPS, NOTE_WAITS_GATE, call, scene)
 from minikvm.check.stays cimport (
     NONE_YET, found, judging, last_read, last_write_before, loc_of, made_call, next_call, next_read, next_stay, ordered, ordered_after,
     stay)
 from minikvm.core.bits cimport ctz64
 from minikvm.core.world cimport (
-    MK_ACQ_REL, MK_EV_CONSUMED, MK_EV_DEFERRED, MK_EV_MADE, MK_EV_MASKED, MK_EV_MODE, MK_EV_WOKE, MK_FULL, MK_RELEASE, MK_REQ_MASK,
-    MK_REQ_NO_ACTION, MK_REQ_NO_WAKEUP, MK_SMP_MB)
+    MK_EV_CONSUMED, MK_EV_DEFERRED, MK_EV_MADE, MK_EV_MASKED, MK_EV_MODE, MK_EV_WOKE, MK_REQ_MASK, MK_REQ_NO_ACTION, MK_REQ_NO_WAKEUP)
 
 
 # ---- P2, P8: about calls ----
@@ -58,17 +60,26 @@ cdef bint missed(const judging *j, const made_call *c, const stay *e) noexcept n
 
 
 cdef bint saw_end(judging *j, const made_call *c, const stay *e) except -1 nogil:
-    """Has the call seen that the stay is over: by its read of mode, or by what it waited for?"""
+    """Has the call seen that the stay is over, by its read of mode or by what it waited for: who looked at the mode now had to find it so.
+
+    That is the model's own question (look.pyx), and the first two answers spare us it: reads of one location do not go back in coherence,
+    and what happens before a read is not too new for it, in any model.
+    """
     cdef const po_thread *th = &j.g.th[c.thread]
     cdef int32_t i
     cdef const event *x
+    cdef bint missable
     if e.ended == NONE_YET:
         return False
     for i in range(c.begin, c.end):
         x = &j.g.ev[th.ev[i]]
         if x.kind & EV_READ and x.loc == loc_of(j.s, LC_MODE, e.vcpu) and rank_of(j.g, x.rf) >= j.g.ev[e.ended].rank:
             return True
-    return c.end > c.begin and ordered_after(j, e.ended, th.ev[c.end - 1])
+    if c.end > 0 and ordered_after(j, e.ended, th.ev[c.end - 1]):
+        return True
+    missable = may_find_older(j.m, j.g, c.thread, c.end, e.ended)
+    j.clocks_there = False  # a model may have computed its own
+    return not missable
 
 
 cdef int judge_wait(judging *j, const made_call *c) except -1 nogil:
@@ -181,24 +192,55 @@ cdef bint sticky_owed(const judging *j, int32_t vcpu) noexcept nogil:
     return False
 
 
+cdef int waits_how(const po_thread *th) noexcept nogil:
+    """NOTE_RESTS, NOTE_SLEEPS or NOTE_WAITS_GATE of a vCPU that is blocked and in no must-wait; 0 where there was nothing of the kind."""
+    cdef int32_t i
+    for i in range(th.nnotes - 1, -1, -1):
+        if th.notes[i].kind == NOTE_RESTS or th.notes[i].kind == NOTE_SLEEPS or th.notes[i].kind == NOTE_WAITS_GATE:
+            return th.notes[i].kind
+    return 0
+
+
+cdef bint goes_on(const judging *j) noexcept nogil:
+    """Is this no end on a machine? Somebody waits for a pCPU whose holder rests in the guest: his wish came before that guest was loaded.
+
+    The scheduler's next tick brings such a guest out. What follows is explored all the same: where the wish comes after the load, and
+    is what brings it out. Between its wish and its turn a thread does nothing, so those executions differ from this one in nothing else.
+    """
+    cdef const mk_graph *g = j.g
+    cdef const event *e
+    cdef const event *holder
+    cdef int32_t t, w
+    for t in range(j.s.nthreads):
+        if g.th[t].status != TH_BLOCKED or not g.th[t].n:
+            continue
+        e = &g.ev[g.th[t].ev[g.th[t].n - 1]]
+        if not e.flags & EF_MUST or not 0 <= e.loc - loc_of(j.s, LC_RUN, 0) < j.s.count[<int>LC_RUN]:
+            continue
+        w = co_last(g, e.loc)
+        if w == INIT:
+            continue
+        holder = &g.ev[g.th[g.ev[w].thread].ev[g.th[g.ev[w].thread].n - 1]]
+        if holder.flags & EF_BLOCKED and not holder.flags & EF_MUST and waits_how(&g.th[holder.thread]) == NOTE_RESTS:
+            return True
+    return False
+
+
 cdef int judge_blocked(judging *j, int32_t t) except -1 nogil:
     """A thread that waits for ever: by what it waits for, and what is owed to it."""
     cdef const mk_graph *g = j.g
     cdef const po_thread *th = &g.th[t]
     cdef const event *e = &g.ev[th.ev[th.n - 1]]
     cdef stay last
-    cdef int32_t at = 0, loc, kind = 0, w
+    cdef int32_t at, loc, kind, w
     cdef int32_t call_number = -1
     cdef bint have = False
     if e.flags & EF_MUST:
         found(j, 7, t, th.n - 1, -1, call_number, -1)
         return 0
-    if t >= j.s.nvcpus or not th.nnotes:
+    if t >= j.s.nvcpus:
         return 0
-    for at in range(th.nnotes - 1, -1, -1):
-        kind = th.notes[at].kind
-        if kind == NOTE_RESTS or kind == NOTE_SLEEPS or kind == NOTE_WAITS_GATE:
-            break
+    kind = waits_how(th)
     if kind == NOTE_WAITS_GATE:
         found(j, 5, t, th.n - 1, t, -1, -1)
     elif kind == NOTE_SLEEPS:
@@ -217,12 +259,12 @@ cdef int judge_blocked(judging *j, int32_t t) except -1 nogil:
 
 # ---- P4, P6 ----
 
-cdef int judge_walks_by_races(judging *j, const mk_model *m) except -1 nogil:
+cdef int judge_walks_by_races(judging *j) except -1 nogil:
     """P4 where the model has its own idea of what orders plain accesses, which those to a page are."""
     cdef const mk_graph *g = j.g
     cdef race some[64]
     cdef int32_t i, r, w, first = loc_of(j.s, LC_PAGE, 0)
-    for i in range(min(find_races(m, g, some, 64), 64)):
+    for i in range(min(find_races(j.m, g, some, 64), 64)):
         r = some[i].first
         w = some[i].second
         if not first <= g.ev[r].loc < first + j.s.count[<int>LC_PAGE]:
@@ -233,30 +275,15 @@ cdef int judge_walks_by_races(judging *j, const mk_model *m) except -1 nogil:
     return 0
 
 
-cdef bint released_to(judging *j, int32_t r, int32_t w) except -1 nogil:
-    """Is *w* behind a release that follows the read *r*, with no smp_wmb() between them? (C11's release fence, which it is taken for here,
-    orders reads as well; the kernel's does not.) Then it is ordered in every model."""
-    cdef const po_thread *th = &j.g.th[j.g.ev[r].thread]
-    cdef const event *e
-    cdef int32_t i
-    for i in range(j.g.ev[r].index + 1, th.n):
-        e = &j.g.ev[th.ev[i]]
-        if e.kind == EV_FENCE:
-            return e.op == MK_SMP_MB and ordered(j, th.ev[i], w)
-        if e.kind & EV_WRITE and (e.order == MK_RELEASE or e.order == MK_ACQ_REL or e.order == MK_FULL):
-            return ordered(j, th.ev[i], w)
-    return False
-
-
 cdef bint pages_may_race(judging *j) except -1 nogil:
-    """The quick test before judge_walks_by_races()."""
+    """The quick test before judge_walks_by_races(). A smp_mb() stands before the free: what is ordered to it is so for any access."""
     cdef const mk_graph *g = j.g
     cdef int32_t i, k, r, loc
     for i in range(j.s.count[<int>LC_PAGE]):
         loc = loc_of(j.s, LC_PAGE, i)
         for k in range(g.loc[loc].nreads if g.loc[loc].nco else 0):
             r = g.loc[loc].reads[k]
-            if not released_to(j, r, g.loc[loc].co[0]) and not ordered(j, g.loc[loc].co[0], r):
+            if not ordered(j, r, g.loc[loc].co[0]) and not ordered(j, g.loc[loc].co[0], r):
                 return True
     return False
 
@@ -309,27 +336,38 @@ cdef int judge_payload(judging *j, int32_t t) except -1 nogil:
 cdef int judge(const scene *s, const mk_model *m, const mk_graph *g, uint32_t wanted, finding *out) except -1 nogil:
     cdef judging j
     cdef made_call c
-    cdef int32_t t, at
+    cdef int32_t t, at, wasted, needless = 0, most = 0
+    cdef int32_t worst_thread = 0, worst_end = 0, worst_number = 0
+    cdef bint ends
     j.s = s
+    j.m = m
     j.g = g
     j.wanted = wanted
-    j.rf_orders = m.flags & MODEL_RF_ORDERS
     j.clocks_there = False
     j.out = out
     j.n = 0
+    ends = s.nshared == 0 or not goes_on(&j)
     for t in range(s.nthreads):
-        if g.th[t].status == TH_BLOCKED and g.th[t].n:
+        if ends and g.th[t].status == TH_BLOCKED and g.th[t].n:
             judge_blocked(&j, t)
         at = 0
         while next_call(&j, t, &at, &c):
             judge_wait(&j, &c)
             judge_targets(&j, &c)
+            if wanted >> 9 & 1:
+                wasted = needless_ipis(&j, &c)
+                needless += wasted
+                if wasted > most:
+                    most = wasted
+                    worst_thread, worst_end, worst_number = t, c.end, c.number
         if wanted >> 6 & 1 and t < s.nvcpus:
             judge_payload(&j, t)
+    if needless > s.needless and found(&j, 9, worst_thread, worst_end - 1, -1, worst_number, -1):
+        out[j.n - 1].needless = needless
     if wanted >> 4 & 1 and s.walks | s.migrates:
         if m.flags & MODEL_KERNEL_RACES:
             if pages_may_race(&j):
-                judge_walks_by_races(&j, m)
+                judge_walks_by_races(&j)
         else:
             judge_walks(&j)
     return j.n

@@ -5,14 +5,14 @@ from libc.stdlib cimport calloc, free
 from minikvm.check.actors cimport irq_body, task_body, vcpu_body
 from minikvm.check.coroutines cimport Coroutine, run_coroutine
 from minikvm.check.explorer cimport explorer_free, explorer_new, mk_explorer, mk_program
-from minikvm.check.graph cimport event, mk_graph
 from minikvm.check.judge cimport MAX_FINDINGS, finding, judge
 from minikvm.check.model cimport model_from
 from minikvm.check.pcpus cimport checked_machine
 from minikvm.check.scene cimport (
     ACTOR_IRQ, ACTOR_TASK, ACTOR_VCPU, LC_ACKS, LC_CLASSES, LC_CPU, LC_EVENT, LC_OTHER, LC_PAGE, LC_PAYLOAD, LC_RUN, LC_SLOT, LC_TOKEN,
     MAX_OTHER, SLOT_TAKEN, call, checked_observer, checked_world, kthread, scene)
-from minikvm.check.races cimport RaceLog, find_races, is_plain, race
+from minikvm.check.graph cimport event
+from minikvm.check.races cimport RaceLog, find_races, may_race_anew, race
 from minikvm.check.steering cimport Steered
 from minikvm.check.view cimport graph_view
 from minikvm.core.native cimport injector_from, loop_from, strategy_from
@@ -30,24 +30,14 @@ cdef int run_actor(mk_program *p, mk_explorer *x, int32_t t) except -1 nogil:
         return run_coroutine(<Coroutine>(<Scene>x.owner).coroutines[t], x, t)
 
 
-cdef bint has_plain(const scene *s, const mk_graph *g) noexcept nogil:
-    """Is there a plain access but those to pages, whose races are P4?"""
-    cdef int32_t i
-    for i in range(g.n):
-        if is_plain(&g.ev[i]) and not 0 <= g.ev[i].loc - s.base[<int>LC_PAGE] < s.count[<int>LC_PAGE]:
-            return True
-    return False
-
-
 cdef int completed(mk_program *p, mk_explorer *x, bint blocked) except -1 nogil:
     cdef finding out[MAX_FINDINGS]
     cdef scene *s = <scene *>x.priv
-    cdef race one
     cdef int n
     if s.watched:
         with gil:
             (<Scene>x.owner).on_graph((<Scene>x.owner).graph())
-    if s.races and has_plain(s, x.g) and find_races(x.model, x.g, &one, 1):
+    if s.races and may_race_anew(s.known_races, x.g, s.base[<int>LC_PAGE], s.count[<int>LC_PAGE]):  # those of pages are P4
         with gil:
             (<Scene>x.owner).races.look(x.model, x.g)
     if s.judged == 0:
@@ -149,11 +139,13 @@ cdef class Scene(Steered):
             s.calls[i].frees = c.frees
         for pcpu in scope.shared:
             s.shared_slot[<int>pcpu] = 1
+        s.nshared = len(scope.shared)
         for prop in scope.properties:
-            if prop not in ("P9", "P10"):
+            if prop != "P10":
                 s.judged |= 1 << <int>int(prop[1:])
         s.payload = "P6" in scope.properties
         s.races = "P10" in scope.properties
+        s.known_races = &self.races.keys
         return 0
 
     cdef int place_locations(self) except -1:
@@ -241,10 +233,12 @@ cdef class Scene(Steered):
 
     cdef int found(self, finding *out, int n) except -1:
         cdef int i
+        for i in range(n):
+            self.s.needless = max(self.s.needless, out[i].needless)
         if self.on_violation is not None:
             for i in range(n):
                 self.on_violation(f"P{out[i].property}", {
-                    "thread": out[i].thread, "index": out[i].event, "vcpu": out[i].vcpu, "call": out[i].call,
+                    "thread": out[i].thread, "index": out[i].event, "vcpu": out[i].vcpu, "call": out[i].call, "needless": out[i].needless,
                     "other": (self.x.g.ev[out[i].other].thread, self.x.g.ev[out[i].other].index) if out[i].other >= 0 else None})
         return 0
 

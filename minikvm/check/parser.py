@@ -3,17 +3,19 @@
     W x 1; R y a || W y 1; R x b
 
 ``;`` or a new line between statements, ``||`` between threads, ``#`` begins a comment. Statements (docs/explorer.md has the table):
-``W loc val [order]``, ``R loc reg [order]``, ``F [fence]``, ``ADD|OR|AND|XCHG loc reg|_ val [order]``,
-``CAS loc reg|_ expected new [order]``,
+``W loc val [order]``, ``R loc reg [order]``, ``F [fence]``, ``ADD|OR|AND|XOR|XCHG loc reg|_ val [order]``,
+``CAS loc reg|_ expected new [order]``, ``ADD_UNLESS loc reg|_ unless val [order]``, ``TRYLOCK loc reg|_``,
 ``AWAIT loc reg|_ ==|!=|&|!& val [order] [must|rest]``, ``LOCK loc``, ``UNLOCK loc``, ``CHOOSE reg n``, ``SET reg val``,
-``CALC reg a +|-|&||^ b``, ``IF a ==|!=|<|> b GOTO label``, ``GOTO label``, ``label:``, ``ASSERT a ==|!= b``, ``SPAWN n``, ``JOIN n``.
-Any statement may end with the registers that it depends on: ``addr=a``, ``data=a,b``, ``ctrl=a``.
+``CALC reg a op b``, ``IF a ==|!=|<|> b GOTO label``, ``GOTO label``, ``label:``, ``ASSERT a ==|!= b``, ``SPAWN n``, ``JOIN n``.
+A loc may be ``*reg``: what the register points to; a val ``&x``: the address of x.
+Any statement may end with the registers that it depends on: ``addr=a``, ``data=a,b``, ``ctrl=a``; SET and CALC with ``data=a`` hand on
+what a depends on.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 ORDERS = {
@@ -22,18 +24,19 @@ ORDERS = {
 """enum mk_order, by name."""
 FENCES = {
     "mb": 0, "wmb": 1, "rmb": 2, "before_atomic": 3, "after_atomic": 4, "barrier": 5,
-    "acquire": 16, "release": 17, "acq_rel": 18, "sc": 19,
+    "acquire": 16, "release": 17, "acq_rel": 18, "sc": 19, "after_spinlock": 20, "after_unlock_lock": 21,
 }  # fmt: skip
 """enum mk_fence_kind and fences.pxd, by name."""
-RMW_OPS = {"OR": 0, "AND": 1, "ADD": 2, "XCHG": 3, "CAS": 4}
+RMW_OPS = {"OR": 0, "AND": 1, "ADD": 2, "XCHG": 3, "CAS": 4, "XOR": 5, "TRYLOCK": 18, "ADD_UNLESS": 19}
+"""enum mk_rmw_op and explorer.pxd, by name."""
 AWAITS = {"==": 0, "!=": 1, "&": 2, "!&": 3}
 COMPARES = ("==", "!=", "<", ">")
-CALCS = ("+", "-", "&", "|", "^")
+CALCS = ("+", "-", "&", "|", "^", "*", "<<", ">>", "==", "!=", "<", ">", "s<", "s<=")
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.\[\]]*\Z")
 LABEL = re.compile(r"([A-Za-z_]\w*):\Z")
 
 Value: TypeAlias = int | str
-"""An integer, or the name of a register."""
+"""An integer, the name of a register, or "&x": the address of the location x."""
 
 
 class ProgramError(ValueError):
@@ -42,10 +45,14 @@ class ProgramError(ValueError):
 
 @dataclass(frozen=True)
 class Row:
-    """One statement. ``op`` is its first word; the others are used as the statement needs them."""
+    """One statement. ``op`` is its first word; the others are used as the statement needs them.
+
+    at: the register that holds the location's address, where no *loc* is named. line: of a source file, for messages; 0: none.
+    """
 
     op: str
     loc: str | None = None
+    at: str | None = None
     reg: str | None = None
     a: Value = 0
     b: Value = 0
@@ -54,16 +61,22 @@ class Row:
     must: bool = False
     label: str = ""
     deps: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    line: int = 0
+
+
+def is_register(value: Value | None) -> bool:
+    """Is it a register's name, and neither a number nor an address?"""
+    return isinstance(value, str) and not value.startswith("&")
 
 
 def value_of(word: str, statement: str) -> Value:
-    """An integer (decimal, 0x..) or a register's name."""
+    """An integer (decimal, 0x..), a register's name, or & and a location's."""
     try:
         return int(word, 0)
     except ValueError:
-        if NAME.match(word):
+        if NAME.match(word.removeprefix("&")):
             return word
-        raise ProgramError(f"{statement!r}: {word!r} is neither a number nor a register") from None
+        raise ProgramError(f"{statement!r}: {word!r} is neither a number nor a register nor an address") from None
 
 
 def _take_dependencies(words: list[str], statement: str) -> dict[str, tuple[str, ...]]:
@@ -120,6 +133,13 @@ def parse_statement(statement: str, order: str) -> Row:
         loc, reg, old, new = _need(words, 4, statement, "CAS loc reg|_ expected new [order]")
         row = Row(op, loc=loc, reg=_register(reg), a=value_of(new, statement), b=value_of(old, statement),
                   order=_one_of(words, ORDERS, order, statement, "order"), deps=deps)  # fmt: skip
+    elif op == "TRYLOCK":
+        loc, reg = _need(words, 2, statement, "TRYLOCK loc reg|_")
+        row = Row(op, loc=loc, reg=_register(reg), order="acquire", deps=deps)
+    elif op == "ADD_UNLESS":
+        loc, reg, unless, val = _need(words, 4, statement, "ADD_UNLESS loc reg|_ unless val [order]")
+        row = Row(op, loc=loc, reg=_register(reg), a=value_of(val, statement), b=value_of(unless, statement),
+                  order=_one_of(words, ORDERS, order, statement, "order"), deps=deps)  # fmt: skip
     elif op in RMW_OPS:
         loc, reg, val = _need(words, 3, statement, f"{op} loc reg|_ val [order]")
         row = Row(op, loc=loc, reg=_register(reg), a=value_of(val, statement),
@@ -141,10 +161,10 @@ def parse_statement(statement: str, order: str) -> Row:
         row = Row(op, reg=reg, a=count)
     elif op == "SET":
         reg, val = _need(words, 2, statement, "SET reg val")
-        row = Row(op, reg=reg, a=value_of(val, statement))
+        row = Row(op, reg=reg, a=value_of(val, statement), deps=deps)
     elif op == "CALC":
-        reg, a, cond, b = _need(words, 4, statement, "CALC reg a +|-|&|||^ b")
-        row = Row(op, reg=reg, a=value_of(a, statement), b=value_of(b, statement), cond=_operator(cond, CALCS, statement))
+        reg, a, cond, b = _need(words, 4, statement, f"CALC reg a {'|'.join(CALCS)} b")
+        row = Row(op, reg=reg, a=value_of(a, statement), b=value_of(b, statement), cond=_operator(cond, CALCS, statement), deps=deps)
     elif op == "IF":
         a, cond, b, goto, label = _need(words, 5, statement, "IF a ==|!=|<|> b GOTO label")
         if goto != "GOTO":
@@ -164,6 +184,8 @@ def parse_statement(statement: str, order: str) -> Row:
         raise ProgramError(f"{statement!r}: no statement begins with {op!r}")
     if words:
         raise ProgramError(f"{statement!r}: {' '.join(words)!r} is too much")
+    if row.loc is not None and row.loc.startswith("*"):
+        return replace(row, loc=None, at=row.loc[1:])
     return row
 
 

@@ -13,4 +13,6 @@ cdef int await_change(kthread *k, mk_vcpu *v, uint64_t seen) except -1 nogil
 # At a barrier() of the compiler: a membarrier() may strike, whatever the soft IRQ flag says.
 cdef int barrier_reached(kthread *k) except -1 nogil
 cdef int post(kthread *k, int32_t pcpu, uint64_t bit, int32_t acks) except -1 nogil
+cdef int raise_on(kthread *k, int32_t pcpu) except -1 nogil
+cdef int service(kthread *k) except -1 nogil
 cdef int m_schedule(mk_ctx *c) except -1 nogil

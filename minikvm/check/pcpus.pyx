@@ -1,13 +1,14 @@
 """The checked machine. What of a real one it keeps, and what it leaves out: docs/check.md, "The machine"."""
 from libc.stdint cimport int32_t, uint64_t
-from minikvm.check.environment cimport m_delay, m_handle, m_migrate, m_preempt, m_spurious_ipi, m_spurious_wakeup, m_wake, m_walk
+from minikvm.check.environment cimport (
+    m_delay, m_handle, m_migrate, m_preempt, m_spurious_ipi, m_spurious_wakeup, m_wake, m_walk, undeclared)
 from minikvm.check.explorer cimport AWAIT_ANY, AWAIT_EQ, AWAIT_NE, OP_LOCK, OP_OR_IF
 from minikvm.check.graph cimport EF_AWAIT, EF_MUST, EF_NORETURN, EF_RMW, EV_FENCE, EV_READ, EV_WRITE
 from minikvm.check.scene cimport (
     ACTOR_VCPU, LC_ACKS, LC_REQUESTS, LC_RUN, LC_SLOT, LC_WAIT, NOTE_HANDLED, NOTE_IPI, NOTE_MASK, NOTE_RESTS, NOTE_SLEEPS,
     NOTE_WAITS_GATE, SLOT_CALLS, SLOT_KICK, SLOT_RESCHED, SLOT_TAKEN, access, at, choose, kthread, scene, tell)
 from minikvm.core.bits cimport ctz64
-from minikvm.core.entry cimport shadow_walk, vcpu_load, vcpu_put
+from minikvm.core.entry cimport entry_unannounced, shadow_walk, vcpu_load, vcpu_put
 from minikvm.core.world cimport (
     MK_ABI, MK_ACQUIRE, MK_ACQ_REL, MK_AND, MK_CMPXCHG, MK_FULL, MK_IPI_LOST, MK_OR, MK_PT_IPI_SEND, MK_RELAXED, MK_RELEASE, MK_SMP_MB,
     MK_XCHG, mk_atomic64, mk_ctx, mk_machine, mk_point, mk_vcpu)
@@ -119,6 +120,8 @@ cdef int m_work_pending(mk_ctx *c) except -1 nogil:
 cdef int m_enter_guest(mk_ctx *c, mk_vcpu *v) except -1 nogil:
     cdef kthread *k = <kthread *>c
     cdef uint64_t seen = 0
+    if not k.committed:
+        return entry_unannounced(v)
     if k.s.leaves and choose(k, 2, False, b"the guest leaves on its own"):
         return k.s.fastpath and choose(k, 2, False, b"fast-path exit")
     tell(k, NOTE_RESTS, v.idx, 0, 0)
@@ -141,13 +144,20 @@ cdef int post(kthread *k, int32_t pcpu, uint64_t bit, int32_t acks) except -1 no
     return 0
 
 
+cdef int raise_on(kthread *k, int32_t pcpu) except -1 nogil:
+    """A device's interrupt: handled when IRQs are on there, or it forces the guest out. Nobody sends it, so it orders nothing."""
+    cdef uint64_t old = 0
+    slot_rmw(k, pcpu, OP_OR_IF, MK_RELAXED, SLOT_KICK, SLOT_TAKEN, b"device interrupt", &old)
+    return tell(k, NOTE_IPI, pcpu, old & SLOT_TAKEN, SLOT_KICK)
+
+
 cdef int m_call_many(mk_ctx *c, const uint64_t *mask, int wait) except -1 nogil:
     cdef kthread *k = <kthread *>c
     cdef scene *s = k.s
     cdef uint64_t bit = SLOT_KICK
     cdef int32_t acks = -1, p
     cdef int verdict
-    tell(k, NOTE_MASK, 0, mask[0], wait)
+    tell(k, NOTE_MASK, c.pcpu, mask[0], wait)
     if wait:
         if k.sends >= k.max_sends:
             too_many_sends()
@@ -219,6 +229,8 @@ cdef int m_membarrier(mk_ctx *c) except -1 nogil:
     cdef scene *s = k.s
     cdef int32_t p, send = k.first_barrier + k.barriers
     cdef uint64_t nothing = 0
+    if not s.uses_membarrier:
+        undeclared(k, b"membarrier")
     if k.barriers >= k.max_sends:
         too_many_sends()
     k.barriers += 1
@@ -292,9 +304,18 @@ cdef int m_block(mk_ctx *c, mk_vcpu *v) except -1 nogil:
 cdef int await_change(kthread *k, mk_vcpu *v, uint64_t seen) except -1 nogil:
     """An aborted entry that consumed nothing waits for a change of what aborted it; for ever, it is P5."""
     cdef uint64_t now = 0
-    cdef bint aside = step_aside(k)
+    cdef int32_t pcpu = k.c.pcpu
+    cdef bint shared = k.s.shared_slot[pcpu] and k.c.preempt_count == 0, aside = False
+    if shared:  # the loop that tries again and again is preempted by whoever else wants to run here
+        vcpu_put(&k.c, v)
+        leave_pcpu(k)
+    else:
+        aside = step_aside(k)
     tell(k, NOTE_WAITS_GATE, v.idx, seen, 0)
     access(k, EV_READ, EF_AWAIT, AWAIT_NE, MK_RELAXED, at(k.s, LC_REQUESTS, v.idx), seen, 0, b"vcpu.requests", &now)
+    if shared:
+        take_pcpu(k, pcpu)
+        return vcpu_load(&k.c, v)
     return step_back(k) if aside else 0
 
 

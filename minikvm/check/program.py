@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from minikvm.check.execution import Graph
 from minikvm.check.fingerprint import code_of, fingerprint
-from minikvm.check.parser import ORDERS, ProgramError, Row, parse_thread
+from minikvm.check.parser import ORDERS, ProgramError, Row, Value, is_register, parse_thread
 
 if TYPE_CHECKING:
     from minikvm.check.search import Progress
@@ -29,7 +29,7 @@ class Program:
         p.observe("a", "b")
     """
 
-    def __init__(self, name: str = "program", init: Mapping[str, int] | None = None, order: str = "relaxed") -> None:
+    def __init__(self, name: str = "program", init: Mapping[str, Value] | None = None, order: str = "relaxed") -> None:
         if order not in ORDERS:
             raise ProgramError(f"{order!r} is no order; expected one of {', '.join(ORDERS)}")
         self.name = name
@@ -39,7 +39,7 @@ class Program:
         self.observed: list[str] | None = None
 
     @classmethod
-    def parse(cls, text: str, name: str = "program", init: Mapping[str, int] | None = None, order: str = "relaxed") -> Program:
+    def parse(cls, text: str, name: str = "program", init: Mapping[str, Value] | None = None, order: str = "relaxed") -> Program:
         """A program of text threads, ``||`` between them. ProgramError."""
         program = cls(name, init, order)
         for thread in text.split("||"):
@@ -65,9 +65,12 @@ class Program:
     def locations(self) -> list[str]:
         """In order of appearance, the initialised ones first."""
         names = list(self.init)
+        names += [value[1:] for value in self.init.values() if isinstance(value, str)]
         for rows in self.threads:
             if isinstance(rows, list):
-                names += [row.loc for row in rows if row.loc is not None]
+                for row in rows:
+                    names += [row.loc] if row.loc is not None else []
+                    names += [value[1:] for value in (row.a, row.b) if isinstance(value, str) and not is_register(value)]
         return list(dict.fromkeys(names))
 
     def has_plain(self) -> bool:
@@ -112,10 +115,10 @@ def _unnamed(thread: Thread) -> Any:
     numbers: dict[str, int] = {}
 
     def number(name: str | int | None) -> Any:
-        return ("register", numbers.setdefault(name, len(numbers))) if isinstance(name, str) else name
+        return ("register", numbers.setdefault(name, len(numbers))) if isinstance(name, str) and is_register(name) else name
 
     return [
-        replace(row, reg=number(row.reg), a=number(row.a), b=number(row.b),
+        replace(row, reg=number(row.reg), a=number(row.a), b=number(row.b), at=number(row.at), line=0,
                 deps={kind: tuple(map(number, names)) for kind, names in row.deps.items()})
         for row in thread
     ]

@@ -1,6 +1,6 @@
 # cython: language_level=3
 """Data races of an execution (property P10)."""
-from libc.stdint cimport int32_t
+from libc.stdint cimport int32_t, uint64_t
 from minikvm.check.graph cimport EF_RMW, event, mk_graph
 from minikvm.check.model cimport mk_model
 from minikvm.core.world cimport MK_PLAIN
@@ -20,7 +20,18 @@ cdef inline bint is_plain(const event *e) noexcept nogil:
 cdef int32_t find_races(const mk_model *m, const mk_graph *g, race *out, int32_t room) except -1 nogil
 
 
+# Pairs of places in two threads, in a hash table (linear probing; 0 is empty).
+cdef struct race_keys:
+    uint64_t *key
+    int32_t room       # a power of two, or 0
+    int32_t n
+
+# Has the graph two accesses that might race and are not among those that did, in locations other than but..but+count-1? A quick look at
+# what conflicts: where it finds nothing, find_races() finds nothing new.
+cdef bint may_race_anew(const race_keys *known, const mk_graph *g, int32_t but, int32_t count) noexcept nogil
+
+
 cdef class RaceLog:
-    cdef set seen
+    cdef race_keys keys
     cdef readonly list pairs
     cdef int look(self, const mk_model *m, const mk_graph *g) except -1

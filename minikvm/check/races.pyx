@@ -2,149 +2,25 @@
 
 C11's definition, for sc, tso and rc11: neither happens before the other (hb of models/_hb.pyx; Lahav et al., PLDI 2017). Under sc
 and tso too: what counts is what the source says, not what the machine happens to order. The kernel's, for lkmm: linux-kernel.cat, "Plain
-accesses and data races" (Linux 6.3 and later); explained in tools/memory-model/Documentation/explanation.txt:
-  xbstar = (hb U pb)*          vis = cumul-fence*; rfe?; [Marked]; ((strong-fence; [Marked]; xbstar) U (xbstar & int))
-  w-pre-bounded = [Marked]; (addr U fence)?                w-post-bounded = fence?; [Marked]; (rf; rmw)*
-  r-pre-bounded = [Marked]; (addr U nonrw-fence U rmb)?    r-post-bounded = (nonrw-fence U rmb)?; [Marked]
-  ww-vis = fence U (strong-fence; xbstar; w-pre-bounded) U (w-post-bounded; vis; w-pre-bounded)
-  wr-vis = fence U (strong-fence; xbstar; r-pre-bounded) U (w-post-bounded; vis; r-pre-bounded)
-  rw-xbstar = fence U (r-post-bounded; xbstar; w-pre-bounded)
+accesses and data races" (Linux 6.3 and later); explained in tools/memory-model/Documentation/explanation.txt. With the relations of
+models/_bounds.pyx:
 A write and a later one race unless ww-vis, and rw-xbstar if the first is plain, and wr-vis if the second is. A write and a read that sees
 it or a later one race unless wr-vis, or rw-xbstar the other way round. A read and a write that it does not see race unless rw-xbstar.
 
 An initial value races with nothing.
 """
 from libc.stdint cimport int32_t, uint64_t
-from libc.string cimport memset
+from libc.stdlib cimport calloc, free
 from minikvm.check.graph cimport EF_RMW, EV_READ, EV_WRITE, event, location, mk_graph
 from minikvm.check.model cimport MODEL_KERNEL_RACES, mk_model
+from minikvm.check.models._bounds cimport ask, bounds, bounds_of
 from minikvm.check.models._hb cimport happens_before, hb_clocks, hb_compute
-from minikvm.check.models._kernel cimport LK_NORETURN, LK_PLAIN, LK_WRITE, add_inside, kernel_base, kernel_graph, lk_node
-from minikvm.check.models._relation cimport (
-    acyclic, add_image, add_set, has, keep, next_in, put, relation, relation_at, row)
+from minikvm.check.models._kernel cimport LK_PLAIN, LK_WRITE, kernel_base, kernel_graph, lk_node
+from minikvm.check.models._relation cimport has, row
 from minikvm.check.models.lkmm cimport kernel_derive
-from minikvm.check.scratch cimport SCRATCH_BOUNDS, SCRATCH_RACES, scratch
+from minikvm.check.scratch cimport SCRATCH_RACES
 
 from typing import NamedTuple
-
-
-# What is needed of the kernel's relations to judge a pair of accesses.
-cdef struct bounds:
-    relation xbstar
-    relation vis
-    relation w_pre
-    relation r_pre
-    relation ww_vis
-    relation wr_vis
-    relation rw_xbstar
-    uint64_t *known    # the nodes whose rows of the last three are there
-    uint64_t *few
-    uint64_t *more
-
-
-cdef enum:
-    MATRICES = 8
-
-
-cdef void transitive(const relation *r) noexcept nogil:
-    """Make it reflexive and transitive (Warshall)."""
-    cdef int32_t i, j
-    for i in range(r.n):
-        put(row(r, i), i)
-    for j in range(r.n):
-        for i in range(r.n):
-            if has(row(r, i), j):
-                add_set(row(r, i), row(r, j), r.words)
-
-
-cdef int bounds_of(bounds *b, kernel_graph *k) except -1 nogil:
-    cdef int32_t x, y, words = k.words, n = k.n
-    cdef uint64_t *memory = <uint64_t *>scratch(SCRATCH_BOUNDS, (MATRICES * <size_t>n * words + 3 * words) * sizeof(uint64_t))
-    cdef relation xb
-    b.xbstar = relation_at(&memory, n)
-    b.vis = relation_at(&memory, n)
-    b.w_pre = relation_at(&memory, n)
-    b.r_pre = relation_at(&memory, n)
-    b.ww_vis = relation_at(&memory, n)
-    b.wr_vis = relation_at(&memory, n)
-    b.rw_xbstar = relation_at(&memory, n)
-    xb = relation_at(&memory, n)
-    b.known = memory
-    b.few = memory + words
-    b.more = memory + 2 * words
-    memset(memory, 0, 3 * words * sizeof(uint64_t))
-    for x in range(n):
-        add_set(row(&xb, x), row(&k.hb, x), words)
-        add_set(row(&xb, x), row(&k.pb, x), words)
-    if not acyclic(&xb, &b.xbstar, k.order, k.order + n):
-        memset(b.xbstar.rows, 0, <size_t>n * words * sizeof(uint64_t))
-        for x in range(n):
-            add_set(row(&b.xbstar, x), row(&xb, x), words)
-        transitive(&b.xbstar)
-    for x in range(n):
-        memset(b.few, 0, words * sizeof(uint64_t))  # cumul-fence*; rfe?; [Marked]
-        memset(b.more, 0, words * sizeof(uint64_t))
-        add_set(b.few, row(&k.cumul, x), words)
-        add_image(b.few, row(&k.cumul, x), &k.rfe)
-        keep(b.few, k.marked, words)
-        add_image(b.more, b.few, &k.strong)
-        keep(b.more, k.marked, words)
-        add_image(row(&b.vis, x), b.more, &b.xbstar)
-        y = next_in(b.few, 0, words)
-        while y >= 0:
-            add_inside(row(&b.vis, x), row(&b.xbstar, y), &k.node[y], words, True)
-            y = next_in(b.few, y + 1, words)
-        if not has(k.marked, x):
-            continue
-        put(row(&b.w_pre, x), x)
-        add_set(row(&b.w_pre, x), row(&k.addr, x), words)
-        add_set(row(&b.r_pre, x), row(&b.w_pre, x), words)
-        add_set(row(&b.w_pre, x), row(&k.fence, x), words)
-        add_set(row(&b.r_pre, x), row(&k.nonrw, x), words)
-        if has(k.r4rmb, x):  # [R4rmb]; fencerel(Rmb); [~Noreturn]
-            y = next_in(row(&k.rmb, x), 0, words)
-            while y >= 0:
-                if not k.node[y].tags & LK_NORETURN:
-                    put(row(&b.r_pre, x), y)
-                y = next_in(row(&k.rmb, x), y + 1, words)
-    return 0
-
-
-cdef void ask(bounds *b, const kernel_graph *k, int32_t x) noexcept nogil:
-    """Fill in the rows of ww-vis, wr-vis and rw-xbstar of a node."""
-    cdef int32_t y, z, words = k.words
-    if has(b.known, x):
-        return
-    put(b.known, x)
-    memset(b.few, 0, words * sizeof(uint64_t))
-    memset(b.more, 0, words * sizeof(uint64_t))
-    put(b.few, x)                          # w-post-bounded
-    add_set(b.few, row(&k.fence, x), words)
-    keep(b.few, k.marked, words)
-    y = next_in(b.few, 0, words)
-    while y >= 0:
-        z = k.node[y].next_rmw
-        while z >= 0 and not has(b.few, z):
-            put(b.few, z)
-            z = k.node[z].next_rmw
-        y = next_in(b.few, y + 1, words)
-    add_image(b.more, row(&k.strong, x), &b.xbstar)
-    add_image(b.more, b.few, &b.vis)
-    add_set(row(&b.ww_vis, x), row(&k.fence, x), words)
-    add_image(row(&b.ww_vis, x), b.more, &b.w_pre)
-    add_set(row(&b.wr_vis, x), row(&k.fence, x), words)
-    add_image(row(&b.wr_vis, x), b.more, &b.r_pre)
-    memset(b.few, 0, words * sizeof(uint64_t))  # r-post-bounded
-    memset(b.more, 0, words * sizeof(uint64_t))
-    if not k.node[x].tags & LK_NORETURN:
-        add_set(b.few, row(&k.rmb, x), words)
-        keep(b.few, k.r4rmb, words)
-    add_set(b.few, row(&k.nonrw, x), words)
-    put(b.few, x)
-    keep(b.few, k.marked, words)
-    add_image(b.more, b.few, &b.xbstar)
-    add_set(row(&b.rw_xbstar, x), row(&k.fence, x), words)
-    add_image(row(&b.rw_xbstar, x), b.more, &b.w_pre)
 
 
 cdef bint nodes_race(bounds *b, const kernel_graph *k, int32_t x, int32_t y) noexcept nogil:
@@ -214,6 +90,63 @@ cdef int32_t find_races(const mk_model *m, const mk_graph *g, race *out, int32_t
     return n
 
 
+# ---- those that were met ----
+
+cdef inline uint64_t key_of(const event *a, const event *b) noexcept nogil:
+    return (<uint64_t>a.thread << 48) | (<uint64_t>a.index << 32) | (<uint64_t>b.thread << 16) | b.index  # not 0: the threads differ
+
+
+cdef inline int32_t slot_of(const race_keys *k, uint64_t key) noexcept nogil:
+    """Where the key is, or where it would go."""
+    cdef int32_t i = <int32_t>(((key * <uint64_t>0x9e3779b97f4a7c15) >> 32) & <uint64_t>(k.room - 1))
+    while k.key[i] and k.key[i] != key:
+        i = (i + 1) & (k.room - 1)
+    return i
+
+
+cdef bint add_key(race_keys *k, uint64_t key) except -1:
+    """True: it is new."""
+    cdef race_keys larger
+    cdef int32_t i
+    if 2 * k.n >= k.room:
+        larger.room = max(64, 2 * k.room)
+        larger.n = k.n
+        larger.key = <uint64_t *>calloc(larger.room, sizeof(uint64_t))
+        if larger.key == NULL:
+            raise MemoryError("the table of races does not fit into memory")
+        for i in range(k.room):
+            if k.key[i]:
+                larger.key[slot_of(&larger, k.key[i])] = k.key[i]
+        free(k.key)
+        k[0] = larger
+    i = slot_of(k, key)
+    if k.key[i]:
+        return False
+    k.key[i] = key
+    k.n += 1
+    return True
+
+
+cdef bint may_race_anew(const race_keys *known, const mk_graph *g, int32_t but, int32_t count) noexcept nogil:
+    cdef const event *e
+    cdef const event *other
+    cdef const location *at
+    cdef int32_t p, q, i
+    for p in range(g.n):
+        e = &g.ev[p]
+        if not is_plain(e) or 0 <= e.loc - but < count:
+            continue
+        at = &g.loc[e.loc]
+        for i in range(at.nco + (at.nreads if e.kind & EV_WRITE else 0)):  # as find_races()
+            q = at.co[i] if i < at.nco else at.reads[i - at.nco]
+            other = &g.ev[q]
+            if other.thread == e.thread or (i >= at.nco and other.kind & EV_WRITE) or (is_plain(other) and q < p):
+                continue
+            if known.room == 0 or not known.key[slot_of(known, key_of(e, other))]:
+                return True
+    return False
+
+
 class Access(NamedTuple):
     """One side of a race."""
 
@@ -241,8 +174,10 @@ cdef class RaceLog:
     """
 
     def __init__(self):
-        self.seen = set()
         self.pairs = []
+
+    def __dealloc__(self):
+        free(self.keys.key)
 
     cdef int look(self, const mk_model *m, const mk_graph *g) except -1:
         """Note the races of a graph. How many it has."""
@@ -253,8 +188,6 @@ cdef class RaceLog:
         for i in range(min(n, 64)):
             a = &g.ev[some[i].first]
             b = &g.ev[some[i].second]
-            key = (<uint64_t>a.thread << 48) | (<uint64_t>a.index << 32) | (<uint64_t>b.thread << 16) | b.index
-            if key not in self.seen:
-                self.seen.add(key)
+            if add_key(&self.keys, key_of(a, b)):
                 self.pairs.append((access(g, some[i].first), access(g, some[i].second)))
         return n

@@ -162,7 +162,7 @@ def compared(
     shown = label(name)
     assert nearest.graph is not None
     where = next((w for p, w in nearest.found if p == saved["property"]), None)
-    finding = Finding(saved["property"], *(where[k] for k in ("thread", "index", "vcpu", "call", "other"))) if where else None
+    finding = Finding.of(saved["property"], where) if where else None
     nothing = Finding("P7", 0, 0, -1, -1, None)
     drawn = Drawer(checker.scope, nearest.graph, saved["model"], finding or nothing).draw()
     again = None

@@ -5,7 +5,7 @@ from minikvm.check.explorer cimport mk_explorer, mk_program
 from minikvm.check.graph cimport event
 
 cdef enum:
-    ROW_REGISTERS = 32
+    ROW_REGISTERS = 64
     NOTE_ASSERT = -1   # note.kind: an assertion failed; subject: the row, a: the value
 
 cdef enum row_op:
@@ -20,10 +20,12 @@ cdef enum row_op:
 cdef struct row:
     uint8_t op
     uint8_t cond       # a Python operator's code, see rows.pyx
-    uint8_t patch      # the event takes a value out of a register, or has dependencies
+    uint8_t patch      # the event takes a value or its location out of a register, or has dependencies
+    uint8_t carries    # ROW_SET, ROW_CALC: reg gets the dependencies of data_regs
     int32_t reg        # gets the value; -1: none
     int32_t a_reg      # -1: a_imm
     int32_t b_reg
+    int32_t at_reg     # holds the address of the event's location; -1: proto.loc
     int32_t target
     uint64_t a_imm
     uint64_t b_imm
@@ -36,7 +38,17 @@ cdef struct row_thread:
     int32_t n
     int32_t pc
     row *rows
+    int32_t nregs
     uint64_t regs[ROW_REGISTERS]
-    int32_t defined[ROW_REGISTERS]  # index of the thread's event that gave the register its value
+    # What gave the register its value: the thread's event of this index (-1: none) and, bit k of sources, the one k before it.
+    int32_t defined[ROW_REGISTERS]
+    uint64_t sources[ROW_REGISTERS]
+
+cdef enum:
+    ADDRESS_SHIFT = 20  # so that a sum of an address and a small number is nobody's address
+
+cdef inline uint64_t address_of(int32_t loc) noexcept nogil:
+    """What a register or location holds that points to a location: a positive number, unlike any that programs compute with."""
+    return (<uint64_t>1 << 62) | <uint64_t>loc << ADDRESS_SHIFT
 
 cdef int run_rows(row_thread *th, mk_explorer *x, int32_t t) except -1 nogil

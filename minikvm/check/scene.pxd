@@ -3,6 +3,7 @@
 from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 from minikvm.check.coroutines cimport coroutine
 from minikvm.check.explorer cimport mk_explorer
+from minikvm.check.races cimport race_keys
 from minikvm.core.world cimport mk_ctx, mk_injector, mk_observer, mk_vm, mk_world
 
 cdef enum location_class:  # which word of which object a location is
@@ -38,7 +39,7 @@ cdef enum check_note:     # beyond enum mk_event
     NOTE_IPI = 104        # a: pCPU, b: 0 taken by nobody and so acknowledged at once, 1 pending, 2 lost
     NOTE_HANDLED = 105    # a: bits of the slot that were taken
     NOTE_WAITS_GATE = 106
-    NOTE_MASK = 107       # a: the first word of the mask that is sent
+    NOTE_MASK = 107       # subject: the sender's pCPU; a: the first word of the mask that is sent
     NOTE_FREED = 108      # a: the initiator whose page was freed
 
 cdef enum actor_kind:
@@ -81,6 +82,7 @@ cdef struct scene:
     uint64_t wanted_points
     int32_t entries
     uint8_t shared_slot[64]  # the pCPU has a run lock
+    int32_t nshared       # how many have one
     uint8_t leaves        # guests may leave on their own
     uint8_t fastpath
     uint8_t halts         # 0 never, 1 always, 2 choose
@@ -89,7 +91,9 @@ cdef struct scene:
     uint8_t migrates      # 0: the host leaves vCPUs where they are; 2: and it walks where it was moved to
     uint8_t payload       # P6 is judged
     uint8_t races         # P10 is judged
+    const race_keys *known_races
     uint8_t watched       # somebody wants to see each graph
+    int32_t needless      # P9: the most IPIs in one execution so far that no target asked for
     uint32_t judged       # properties, a bit each
     int32_t sends_each    # how many sends a thread may make in one execution
     uint8_t uses_membarrier
@@ -124,6 +128,8 @@ cdef struct kthread:
     uint64_t aborted_for  # of the last aborted entry
     uint8_t aborted
     uint8_t consumed
+    uint8_t committed     # an entry has passed its last check, and has not ended
+    mk_injector *asked    # the injector that acts, or NULL
     uint64_t consumed_ever  # request bits, in this execution
     uint64_t interrupted  # calls of interrupts that have struck this thread, or were let go
     coroutine *co

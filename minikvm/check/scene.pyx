@@ -1,5 +1,5 @@
 """The checked world: every operation of the kick path and of the run loops becomes an event of the explorer. And how a call is made."""
-from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint64_t
 from libc.string cimport memcpy, memset
 from minikvm.check.coroutines cimport stop_coroutine
 from minikvm.check.explorer cimport AWAIT_NE, OP_LOCK, XR_OK, explorer_init_location, x_note, x_step
@@ -9,8 +9,9 @@ from minikvm.check.pcpus cimport barrier_reached
 from minikvm.core.kick cimport dispatch
 from minikvm.core.requests cimport clear_request
 from minikvm.core.world cimport (
-    MK_ABI, MK_ACQUIRE, MK_BARRIER, MK_EV_CONSUMED, MK_EV_ENTRY_ABORT, MK_EV_SENDING, MK_GO, MK_NO_VALUE, MK_PLAIN, MK_RELAXED,
-    MK_RELEASE, MK_REQ_NO_ACTION, MK_RMW_OPS, MK_SMP_MB, mk_atomic64, mk_ctx, mk_injector, mk_observer, mk_vcpu, mk_world)
+    MK_ABI, MK_ACQUIRE, MK_BARRIER, MK_EV_CONSUMED, MK_EV_ENTRY_ABORT, MK_EV_ENTRY_COMMIT, MK_EV_ENTRY_END, MK_EV_SENDING, MK_GO,
+    MK_NO_VALUE, MK_PLAIN, MK_RELAXED, MK_RELEASE, MK_REQ_NO_ACTION, MK_RMW_OPS, MK_SMP_MB, mk_atomic64, mk_ctx, mk_injector,
+    mk_observer, mk_vcpu, mk_world)
 
 from minikvm.check.scope import ScopeError
 
@@ -28,7 +29,8 @@ cdef int too_many(const char *what) except -1 nogil:
 cdef int mixed(kthread *k, int size, int before) except -1 nogil:
     with gil:
         place = f" at {k.c.file.decode(errors='replace')}:{k.c.line}" if k.c.file != NULL else ""
-        raise ScopeError(f"an access of {size} bytes{place} to memory that is accessed by {before} bytes elsewhere: the explorer takes whole words only")
+        rule = "the explorer takes whole words only"
+        raise ScopeError(f"an access of {size} bytes{place} to memory that is accessed by {before} bytes elsewhere: {rule}")
 
 
 cdef int32_t other_location(kthread *k, const void *addr, int size) except -1 nogil:
@@ -140,7 +142,8 @@ cdef int w_rmw(mk_ctx *c, void *addr, int size, int op, int order, const char *n
                uint64_t *old) except -1 nogil:
     # set_bit() and clear_bit() return no value: what mk_set_bit() gives back is for the accounts.
     cdef int flags = EF_RMW | (EF_NORETURN if op & MK_NO_VALUE else 0)
-    return access(<kthread *>c, EV_READ, flags, op & MK_RMW_OPS, order, location_of(<kthread *>c, addr, size), cut(operand, size), cut(expected, size),
+    return access(<kthread *>c, EV_READ, flags, op & MK_RMW_OPS, order, location_of(<kthread *>c, addr, size), cut(operand, size),
+                  cut(expected, size),
                   name, old)
 
 
@@ -168,7 +171,9 @@ cdef int w_point(mk_ctx *c, int point, mk_vcpu *subject) except -1 nogil:
         for i in range(k.s.ninjectors):
             injector = k.s.injectors[i]
             if injector.points >> point & 1:
+                k.asked = injector
                 said = injector.at(c, injector, point, subject)
+                k.asked = NULL
                 if said > verdict:
                     verdict = said
     k.in_point = 0
@@ -217,6 +222,8 @@ cdef int watch(mk_ctx *c, int happened, mk_vcpu *v, uint64_t a, uint64_t b) exce
         k.consumed_ever |= (<uint64_t>1) << a
     elif happened == MK_EV_ENTRY_ABORT:
         k.aborted_for = a
+    elif happened == MK_EV_ENTRY_COMMIT or happened == MK_EV_ENTRY_END:
+        k.committed = happened == MK_EV_ENTRY_COMMIT
     return tell(k, happened, v.idx if v != NULL else 0, a, b)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from minikvm.config import resolve_targets
-from minikvm.config.assembly import registry_of, request_of
+from minikvm.config.assembly import create, registry_of, request_of
 from minikvm.config.loader import error_at
 from minikvm.core.requests import KVM_REQUEST_NO_ACTION, KVM_REQUEST_NO_WAKEUP, KVM_REQUEST_WAIT, RequestRegistry
 from minikvm.properties import PROPERTIES
@@ -23,6 +23,12 @@ MAX_CALLS = 32
 
 class ScopeError(ValueError):
     """The scene does not fit the checker: too many IPIs in one execution, too many words of a plugin's own."""
+
+    exit_code = 2
+
+
+class UndeclaredUseError(RuntimeError):
+    """A plugin does what a check must know beforehand (kinds.USES). Two arguments: the word for it, and the injector's name or ""."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +100,7 @@ class Scope:
 
     def judged(self) -> frozenset[str]:
         """The properties that are asked for, and that the scene has something to judge by."""
-        possible = {"P1", "P5", "P6", "P7", "P8", "P10"}
+        possible = {"P1", "P5", "P6", "P7", "P8", "P9", "P10"}
         if any(call.waits for call in self.calls):
             possible.add("P2")
         if self.halts:
@@ -159,7 +165,8 @@ def scope_of(config: VMConfig, manager: Manager) -> Scope:
     for home in [*homes, *(place for kind, place, _ in others if kind == "task")]:
         holders[home] = holders.get(home, 0) + 1
     shared |= {p for p, n in holders.items() if n > 1} | {place for kind, place, _ in others if kind == "irq"}
-    moves = max((1 + bool(i.options.get("walk")) for i in config.injectors if i.name == "stale-cpu"), default=0)
+    uses = [create(manager, "injector", wanted).uses for wanted in config.injectors]
+    moves = max((1 + ("walk" in words) for words in uses if "migrate" in words), default=0)
     if moves and (pcpus <= vcpus or check.faults > 1):
         shared |= set(range(min(vcpus, pcpus - 1), pcpus)) if pcpus > vcpus else set(range(pcpus))
     actors = [Actor("vcpu", v, f"vCPU {v}", homes[v], tuple(own.get(v, ()))) for v in range(vcpus)]

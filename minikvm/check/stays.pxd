@@ -3,14 +3,15 @@
 from libc.stdint cimport int32_t, uint32_t, uint64_t
 from minikvm.check.graph cimport event, mk_graph
 from minikvm.check.judge cimport finding
+from minikvm.check.model cimport mk_model
 from minikvm.check.models._hb cimport hb_clocks
 from minikvm.check.scene cimport call, scene
 
 cdef struct judging:
     const scene *s
+    const mk_model *m
     const mk_graph *g
     uint32_t wanted
-    bint rf_orders
     bint clocks_there
     hb_clocks clocks
     finding *out

@@ -2,6 +2,7 @@
 from libc.stdint cimport int32_t, uint32_t
 from minikvm.check.graph cimport EV_READ, EV_WRITE, event, in_prefix, mk_graph, note, po_thread
 from minikvm.check.judge cimport MAX_FINDINGS, finding
+from minikvm.check.model cimport MODEL_KERNEL_RACES, MODEL_RF_ORDERS
 from minikvm.check.models._hb cimport happens_before, hb_compute
 from minikvm.check.scene cimport LC_MODE, LC_REQUESTS, NOTE_CALL, NOTE_RETURNED
 from minikvm.core.world cimport MK_EV_ENTRY_BEGIN, MK_EV_ENTRY_COMMIT, MK_EV_ENTRY_END, MK_EV_WALK_BEGIN, MK_EV_WALK_END
@@ -18,16 +19,18 @@ cdef int found(judging *j, int32_t property, int32_t thread, int32_t index, int3
     f.vcpu = vcpu
     f.call = number
     f.other = other
+    f.needless = 0
     j.n += 1
-    return 0
+    return 1
 
 
 cdef bint ordered(judging *j, int32_t a, int32_t b) except -1 nogil:
-    """Does *a* happen before *b*? As the model orders: by reads-from where that is enough, else by C11's happens-before."""
-    if j.rf_orders:
+    """Does *a* happen before *b*? By reads-from where that orders, else by C11's happens-before; under the kernel's model, which has none,
+    by as much of that as is order there too: it never says so of what is not ordered."""
+    if j.m.flags & MODEL_RF_ORDERS:
         return in_prefix(j.g, a, b)
     if not j.clocks_there:
-        hb_compute(&j.clocks, j.g)
+        hb_compute(&j.clocks, j.g, j.m.flags & MODEL_KERNEL_RACES != 0)
         j.clocks_there = True
     return happens_before(&j.clocks, j.g, a, b)
 
@@ -38,7 +41,7 @@ cdef bint ordered_after(judging *j, int32_t a, int32_t b) except -1 nogil:
     cdef int32_t i
     if ordered(j, a, b):
         return True
-    if j.rf_orders:
+    if j.m.flags & MODEL_RF_ORDERS:
         return False
     for i in range(j.clocks.nfences):
         if (j.clocks.fence[i].thread == e.thread and j.clocks.fence[i].place == 3 * <uint32_t>e.index + 2

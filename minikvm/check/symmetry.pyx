@@ -27,7 +27,8 @@ cdef int32_t compare(const mk_graph *g, int32_t a, int32_t b) noexcept nogil:
     cdef const event *e = &g.ev[a]
     cdef const event *f = &g.ev[b]
     if e.kind & EV_READ:
-        return rank_of(g, e.rf) - rank_of(g, f.rf)
+        # Where threads have parted, the other's event at this index may be none that reads: same_past() tells them apart, this does not.
+        return rank_of(g, e.rf) - rank_of(g, f.rf) if f.kind & EV_READ else 0
     if e.kind & EV_WRITE:
         return e.rank - f.rank
     if e.kind == EV_CHOOSE:

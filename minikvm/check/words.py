@@ -122,7 +122,8 @@ class Words:
     def _slot(self, event: Event, pcpu: int) -> str:
         texts = {
             "send IPI": f"sends an IPI to pCPU {pcpu}" + ("" if event.rval and event.rval & 1 else ", where nobody is loaded"),
-            "load": f"is loaded on pCPU {pcpu}", "put": f"is put; leaves pCPU {pcpu}", "in the guest": "in the guest: awaits an IPI",
+            "load": f"is loaded on pCPU {pcpu}", "put": f"is put; leaves pCPU {pcpu}",
+            "device interrupt": f"an interrupt for pCPU {pcpu}", "in the guest": "in the guest: awaits an IPI",
             "pending IPIs": "IRQs on: looks for pending IPIs", "take IPIs": "takes the IPI", "ask for the pCPU": f"wants pCPU {pcpu}",
             "wait with IRQs on": "waits, with IRQs on", "waited": "goes on", "the pCPU is idle": f"awaits that pCPU {pcpu} is idle",
         }  # fmt: skip

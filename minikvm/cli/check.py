@@ -36,7 +36,7 @@ def several(_context: click.Context, _parameter: click.Parameter, values: tuple[
 @click.option("--model", "models", metavar="NAME", multiple=True, callback=several, shell_complete=complete_names("model"),
               help="Under this memory model: sc, tso, rc11, lkmm. May be repeated; otherwise the file's.")
 @click.option("--property", "properties", metavar="P", multiple=True, callback=several,
-              help="Judge only this property, P1 to P8 or P10. May be repeated.")
+              help="Judge only this property, P1 to P10. May be repeated.")
 @click.option("--budget-executions", type=click.IntRange(min=1), metavar="N", help="Explore at most so many executions of each cell.")
 @click.option("--budget-seconds", type=click.FloatRange(min=0, min_open=True), metavar="S", help="Explore each cell for at most so long.")
 @click.option("--jobs", type=click.IntRange(min=1), default=1, metavar="N", help="Explore each cell in so many processes.")
@@ -153,6 +153,7 @@ def show(checker: Checker, out: Path, html: str | None, as_json: bool) -> None:
     """Write the schedule files, print the verdict and the first counterexample."""
     from rich.console import Console
 
+    from minikvm.properties import is_advisory
     from minikvm.report.checktable import print_verdict
     from minikvm.report.counterexample import write_schedule
     from minikvm.report.drawing import print_counterexample
@@ -162,21 +163,21 @@ def show(checker: Checker, out: Path, html: str | None, as_json: bool) -> None:
     first: tuple[dict[str, Any], Path] | None = None
     pages = 0
     for cell, said in zip(checker.cells, verdict["cells"], strict=True):
-        for name, best in sorted(cell.violations.items()):
-            if best.schedule is None:
-                continue
+        for name, schedule in cell.schedules.items():
             what = checker.slug(cell.strategy) + ("" if cell.loop in ("x86", "arm64") else f"-{checker.slug(cell.loop)}")
-            path = out / f"counterexample-{what}-{cell.model}-{name}.json"
+            path = out / f"{'worst' if is_advisory(name) else 'counterexample'}-{what}-{cell.model}-{name}.json"
             out.mkdir(parents=True, exist_ok=True)
-            write_schedule(path, best.schedule)
+            write_schedule(path, schedule)
             if name in said["properties"]:
                 said["properties"][name]["file"] = str(path)
-            first = first or (best.schedule, path)
+            if is_advisory(name):
+                continue
+            first = first or (schedule, path)
             if html is not None:
                 target = Path(html)
                 pages += 1
                 named = target.with_stem(f"{target.stem}-{what}-{cell.model}-{name}")
-                write_html(target if pages == 1 else named, best.schedule)
+                write_html(target if pages == 1 else named, schedule)
     if as_json:
         click.echo(json.dumps(verdict, indent=2))
         return
@@ -192,6 +193,7 @@ def run_again(path: str, manager: Any, strategies: list[str], allow_c: bool, htm
 
     from minikvm import __version__
     from minikvm.check.replay import replay
+    from minikvm.properties import is_advisory
     from minikvm.report.counterexample import read_schedule, schedule_of
     from minikvm.report.drawing import print_counterexample
     from minikvm.report.html import write_html
@@ -207,4 +209,4 @@ def run_again(path: str, manager: Any, strategies: list[str], allow_c: bool, htm
         if html is not None:
             write_html(html, schedule_of(again))
     console.print(message, markup=False, highlight=False)
-    return EXIT_VIOLATED if again is not None else 0
+    return EXIT_VIOLATED if again is not None and not is_advisory(saved.property) else 0

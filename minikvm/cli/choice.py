@@ -61,7 +61,8 @@ def plugin_options(command: Command) -> Command:
         click.option("--no-plugins", is_flag=True, expose_value=False, callback=forbid,
                      help="Load no installed plugin, only those that -p names."),
         click.option("-p", "--plugin", "plugin", multiple=True, metavar="FILE_OR_MODULE", expose_value=False, callback=add,
-                     help="Load a .py file, an installed plugin or a module; no:NAME leaves an installed one out. May be repeated."),
+                     help="Load a .py file, an installed plugin or a module; no:NAME leaves an installed one, or a built-in, out. "
+                          "May be repeated."),
     ):
         command = option(command)
     return command

@@ -6,6 +6,7 @@ away (as the shell reports it for any program); 70 a defect of minikvm itself, t
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import traceback
@@ -21,6 +22,7 @@ PLUGIN_FAILED = 3
 DEFECT = 70
 INTERRUPTED = 130
 OUTPUT_CLOSED = 141
+UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 
 
 class OutputClosed(Exception):
@@ -102,8 +104,15 @@ def report_own(error: BaseException) -> int:
             click.echo(plugin_traceback(error.__cause__), err=True)
         say(f"error: {error}")
         return PLUGIN_FAILED
-    if type(error).__name__ in ("ScopeError", "CheckpointError") and type(error).__module__.startswith("minikvm.check."):
-        say(f"error: {error}")  # by name: the checker is not imported for the sake of an error that it cannot have raised
+    exit_code = getattr(error, "exit_code", None)  # of a room that is not imported for the sake of an error that it may not have raised
+    if isinstance(exit_code, int):
+        say(f"error: {error}")
+        return exit_code
+    if isinstance(error, MemoryError):
+        say("error: there is not enough memory for this")
+        return USAGE
+    if isinstance(error, OSError) and error.errno in UNWRITABLE:
+        say(f"error: {error.filename or 'the output'} cannot be written: {error.strerror}")
         return USAGE
     if isinstance(error, OSError) and error.filename is not None:
         say(f"error: {error.filename}: {error.strerror}")

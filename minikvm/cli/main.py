@@ -11,6 +11,7 @@ import minikvm
 from minikvm.cli.check import check
 from minikvm.cli.choice import plugin_options
 from minikvm.cli.errors import Commands
+from minikvm.cli.litmus import litmus
 from minikvm.cli.new import new
 from minikvm.cli.plugins import plugins
 from minikvm.cli.races import races
@@ -35,6 +36,7 @@ def cli() -> None:
       minikvm run configs/quickstart.yaml             the first thing to try
       minikvm check configs/seed-wait.yaml            every interleaving, under every memory model
       minikvm races configs/c/v1-bitmap.yaml          the data races, and what breaks with them
+      minikvm litmus tests/litmus/*.litmus            the kernel's litmus tests
       minikvm plugins list                            every strategy, back end, injector and loop
       minikvm new strategy my-idea                    start a plugin of your own
       minikvm -p my_idea.py run FILE --strategy my-idea
@@ -49,7 +51,7 @@ def cli() -> None:
     """
 
 
-for command in (run, check, races, validate, schema, plugins, new):
+for command in (run, check, races, litmus, validate, schema, plugins, new):
     cli.add_command(command)
 
 

@@ -154,15 +154,20 @@ def traits(item: Registered) -> list[str]:
     cls: Any = item.cls
     if item.kind == "strategy":
         half = ", ".join(cls.brings())
-        return [f"Requires of the back end: {words or 'nothing'}", *([f"Brings the vCPU's half: {half}"] if half else [])]
+        return [f"Requires of the back end: {words or 'nothing'}", *([f"Brings the vCPU's half: {half}"] if half else []), *uses(cls)]
     if item.kind == "backend":
         return [f"Capabilities: {words or 'none'}", f"Cost of an IPI: {cls.cost}"]
     if item.kind == "injector":
         nature = "yes, a run must survive it" if cls.benign else "no, a run must report the violation"
-        return [f"Benign: {nature}", f"Points: {', '.join(cls.points)}"]
+        return [f"Benign: {nature}", f"Points: {', '.join(cls.points)}", *uses(cls)]
     if item.kind == "loop":
-        return [f"Architecture: {cls.arch}"]
+        return [f"Architecture: {cls.arch}", *uses(cls)]
     return []
+
+
+def uses(cls: Any) -> list[str]:
+    """What a check has to know of it, if anything."""
+    return [f"Uses: {', '.join(sorted(cls.uses))}"] if cls.uses else []
 
 
 def origin(item: Registered) -> str:

@@ -15,8 +15,8 @@ from minikvm.cli.choice import choice_of, plugin_options
 def schema(context: click.Context) -> None:
     """Print the JSON schema of the YAML files.
 
-    Give it to an editor, and it completes keys, offers the names of strategies, back ends and loops (those of the installed plugins
-    and of -p, too), and marks mistakes.
+    Give it to an editor, and it completes keys, offers the names and the options of strategies, back ends, loops and injectors (those of
+    the installed plugins and of -p, too), and marks mistakes.
 
     \b
     Example:
@@ -26,9 +26,5 @@ def schema(context: click.Context) -> None:
     """
     from minikvm.config.schema import schema as schema_of_config
 
-    text = schema_of_config()
-    manager = choice_of(context).manager()
-    for kind in ("strategy", "backend", "loop"):
-        # Examples, which editors offer, and no enumeration: -p may bring more names when the file is used.
-        text["properties"][kind]["examples"] = list(manager.names(kind))
+    text = schema_of_config(choice_of(context).manager())
     click.echo(json.dumps(text, indent=2, ensure_ascii=False))

@@ -62,9 +62,10 @@ def _resolved(doc: Document, where: tuple[str | int, ...], path: str, allow_c: b
         beside = sorted(file.name for file in full.parent.glob("*.c")) if full.parent.is_dir() else []
         fault = "a folder" if full.is_dir() else "no such file"
         return str(full), [_problem(doc, where, path, f"the path of a C file ({fault}: {full})", did_you_mean(full.name, beside))]
-    if not (asked or allow_c or full.parent.resolve().is_relative_to(folder.resolve())):
-        expected = "a C file beside this file (compiling a file is running it)"
-        return str(full), [_problem(doc, where, path, expected, "--allow-c compiles it all the same")]
+    if not (asked or allow_c or Path(os.path.abspath(full)).is_relative_to(os.path.abspath(folder))):
+        return str(full), [
+            _problem(doc, where, path, "a C file beside this file (compiling a file is running it)", "--allow-c compiles it all the same")
+        ]
     return str(full), []
 
 

@@ -14,7 +14,7 @@ from minikvm.config.host import Topology
 from minikvm.config.listformat import BadList, parse_list, parse_set
 from minikvm.config.model import VM, Check, Host, OwnRequest, Placement, Plugin
 from minikvm.config.problems import Path, Problem, did_you_mean, one_of, quoted
-from minikvm.config.registry import KVM_TRAITS, Registry, bare_names, traits_of
+from minikvm.config.registry import KVM_TRAITS, LeavesOut, Registry, bare_names, traits_of
 from minikvm.config.workload import ExceptTargets, RandomTargets, WorkloadLine
 from minikvm.config.yamldoc import Document, show
 from minikvm.kinds import is_c_file
@@ -228,13 +228,18 @@ class CrossCheck:
         if self.parts.vm is not None:
             self._known(("vm", "engine"), "engine", self.parts.vm.engine, self.registry.names("engine"))
         if self.parts.check is not None:
-            models = {"sc", "tso", "rc11", "lkmm", *self.registry.names("model")}
+            built_in = {name for name in ("sc", "tso", "rc11", "lkmm") if not self._left_out("model", name)}
+            models = built_in | {*self.registry.names("model")}
             for at, model in enumerate(self.parts.check.models):
                 self._known(("check", "models", at), "model", model, sorted(models))
 
     def _known(self, path: Path, kind: str, name: str, names: Collection[str]) -> None:
         if name not in names and not is_c_file(name, kind):
-            self._bad(path, _known_text(kind, names), did_you_mean(name, names), value=quoted(name)[1:-1])
+            hint = f"left out by -p no:{name}" if self._left_out(kind, name) else did_you_mean(name, names)
+            self._bad(path, _known_text(kind, names), hint, value=quoted(name)[1:-1])
+
+    def _left_out(self, kind: str, name: str) -> bool:
+        return isinstance(self.registry, LeavesOut) and self.registry.left_out(kind, name)
 
 
 def _known_text(kind: str, names: Iterable[str]) -> str:

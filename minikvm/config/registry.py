@@ -34,6 +34,15 @@ class RequestTraits(Protocol):
         ...
 
 
+@runtime_checkable
+class LeavesOut(Protocol):
+    """What a Registry may also know: the names that there would be, had nobody asked for them to be left out."""
+
+    def left_out(self, kind: str, name: str) -> bool:
+        """Was it left out (-p no:NAME)?"""
+        ...
+
+
 KVM_TRAITS: dict[str, frozenset[str]] = {name: traits for name, (_, traits) in KVM_REQUESTS.items()}
 """KVM's own requests, for files that are read without plugins."""
 

@@ -78,7 +78,18 @@ cdef Doorbell door_at(BackendAdapter self, mk_doorbell *d):
 
 cdef int backend_open(mk_backend *b, mk_doorbell *d) except -1 with gil:
     cdef BackendAdapter self = <BackendAdapter>b.self
-    self.plugin.open(door_at(self, d))
+    try:
+        self.plugin.open(door_at(self, d))
+    except BaseException:
+        expire_door(self, d)  # what was not opened is not closed either
+        raise
+    return 0
+
+
+cdef int expire_door(BackendAdapter self, mk_doorbell *d) except -1:
+    """The slot's memory may go, and the next slot may stand there: nobody may follow this Doorbell any more."""
+    cdef Doorbell door = self.bells.pop(<size_t>d)
+    door.d = NULL
     return 0
 
 
@@ -89,8 +100,7 @@ cdef int backend_close(mk_backend *b, mk_doorbell *d) except -1 with gil:
         if hasattr(self.plugin, "close"):
             self.plugin.close(door)
     finally:
-        del self.bells[<size_t>d]
-        door.d = NULL
+        expire_door(self, d)
     return 0
 
 

@@ -3,6 +3,6 @@
 from libc.stdint cimport uint64_t
 
 cdef extern from *:
-    int ctz64 "__builtin_ctzll"(unsigned long long) noexcept nogil
+    unsigned ctz64 "(unsigned)__builtin_ctzll"(unsigned long long) noexcept nogil
     int popcount64 "__builtin_popcountll"(unsigned long long) noexcept nogil
     bint unlikely(bint condition) noexcept nogil   # Cython's own macro: the code for it is laid out elsewhere

@@ -20,6 +20,7 @@ cdef int enter_handled(mk_ctx *c, mk_vcpu *v, int consumed, bint checks_exiting,
 cdef int begin_entry(mk_ctx *c, mk_vcpu *v, int mode_order) except -1 nogil
 cdef int last_check(mk_ctx *c, mk_vcpu *v, bint checks_exiting, uint64_t *seen) except -1 nogil
 cdef int abort_entry(mk_ctx *c, mk_vcpu *v, int consumed, uint64_t seen) except -1 nogil
+cdef int entry_unannounced(mk_vcpu *v) except -1 nogil
 cdef int run_guest(mk_ctx *c, mk_vcpu *v, bint checks_exiting) except -1 nogil
 # A walk is these steps with MK_RELEASE at its end.
 cdef int walk_steps(mk_ctx *c, mk_vcpu *v, int end_order) except -1 nogil

@@ -265,3 +265,10 @@ ARM64.enter = enter_arm64
 def loops():
     """The capsules of the two run loops, by architecture: "x86" and "arm64"."""
     return {"x86": loop_capsule(&X86), "arm64": loop_capsule(&ARM64)}
+
+
+cdef int entry_unannounced(mk_vcpu *v) except -1 nogil:
+    """For a machine: the guest is to be entered, and nobody has noted that an entry has passed its last check."""
+    with gil:
+        raise RuntimeError(f"the run loop enters the guest of vCPU {v.idx} past the protocol: an entry that is not noted (entry_begin, "
+                           "entry_commit after the last check, entry_end) is seen by no check. Call vcpu_enter_guest(), or note the steps")

@@ -188,14 +188,27 @@ cdef inline int kick_many(mk_ctx *c, const uint64_t *mask, bint wait) except -1 
     return 1
 
 
+cdef inline int zalloc_cpumask_step(mk_ctx *c, mk_ctx *o, uint64_t **mask) except -1 nogil:
+    """zalloc_cpumask(), whose point is passed by *o*: see vcpu_request_steps()."""
+    cdef uint64_t *words = c.scratch
+    mask[0] = NULL
+    if mk_point(o, MK_PT_KICK_ALLOC, NULL) == MK_FAIL:
+        return 0
+    memset(words, 0, c.vm.mask_words * sizeof(uint64_t))
+    mask[0] = words
+    return 1
+
+
 cdef inline int zalloc_cpumask(mk_ctx *c, uint64_t **mask) except -1 nogil:
     """zalloc_cpumask_var() of the forms before 5.16, out of the context's own scratch: 0 and a NULL mask when an injector fails it."""
-    mask[0] = NULL
-    if mk_point(c, MK_PT_KICK_ALLOC, NULL) == MK_FAIL:
-        return 0
-    memset(c.scratch, 0, c.vm.mask_words * sizeof(uint64_t))
-    mask[0] = c.scratch
-    return 1
+    return zalloc_cpumask_step(c, c, mask)
+
+
+cdef inline uint64_t within_table(uint64_t word, mk_vcpu *base, mk_vcpu *end) noexcept nogil:
+    """The targets of a word whose bit 0 is *base*'s, without bits past the table's *end*: once a word, not once a target."""
+    if unlikely(end - base < 64):
+        word &= ((<uint64_t>1) << (end - base)) - 1
+    return word
 
 
 cdef inline int request_each(mk_ctx *c, mk_ctx *o, uint32_t req, const uint64_t *targets, uint64_t *mask, int32_t me) except -1 nogil:
@@ -210,14 +223,13 @@ cdef inline int request_each(mk_ctx *c, mk_ctx *o, uint32_t req, const uint64_t 
     while base < end:
         word = at[0]
         if unlikely(word != 0):  # most words of a sparse mask are empty: they are to be passed in a straight line
-            while True:
+            word = within_table(word, base, end)
+            while word != 0:
                 v = base + ctz64(word)
                 word &= word - 1
                 visited += 1
-                if v < end and v.id != MK_NO_VCPU:
+                if v.id != MK_NO_VCPU:
                     vcpu_request_steps(c, o, v, req, mask, me)
-                if word == 0:
-                    break
         at += 1
         base += 64
     c.visited += visited

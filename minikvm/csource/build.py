@@ -25,12 +25,28 @@ INCLUDE = Path(minikvm.get_include())
 MAX_BYTES = 1 << 20
 SECONDS = 120
 COMMON = (
-    "-std=gnu11", "-g", "-fPIC", "-fvisibility=hidden", "-fno-strict-aliasing", "-fno-common", "-fwrapv", "-U_FORTIFY_SOURCE", "-fno-stack-protector",
-    "-fno-omit-frame-pointer", "-fdiagnostics-color=never",
+    "-std=gnu11",
+    "-g",
+    "-fPIC",
+    "-fvisibility=hidden",
+    "-fno-strict-aliasing",
+    "-fno-common",
+    "-fwrapv",
+    "-U_FORTIFY_SOURCE",
+    "-fno-stack-protector",
+    "-fno-omit-frame-pointer",
+    "-fdiagnostics-color=never",
 )
 USERS = (
-    "-Wall", "-Wno-unused-function", "-Wno-unused-value", "-Wno-unused-variable", "-Wno-sign-compare", "-Wno-unknown-warning-option",
-    "-Werror=implicit-function-declaration", "-Werror=incompatible-pointer-types", "-Werror=int-conversion",
+    "-Wall",
+    "-Wno-unused-function",
+    "-Wno-unused-value",
+    "-Wno-unused-variable",
+    "-Wno-sign-compare",
+    "-Wno-unknown-warning-option",
+    "-Werror=implicit-function-declaration",
+    "-Werror=incompatible-pointer-types",
+    "-Werror=int-conversion",
 )
 BLOCKS = ("-fsanitize-coverage=trace-pc",)
 PLAIN = ("-fsanitize=thread",)
@@ -43,6 +59,21 @@ class Compiler:
 
     command: tuple[str, ...]
     version: str
+
+    @property
+    def inline(self) -> tuple[str, ...]:
+        """The flags that put a helper of one target into the walk, though it has two callers: as by hand."""
+        if "clang" in self.version:
+            return ("-mllvm", "-inline-threshold=2000")
+        return (
+            "-fomit-frame-pointer",
+            "--param",
+            "max-inline-insns-auto=400",
+            "--param",
+            "max-inline-insns-single=1000",
+            "--param",
+            "inline-unit-growth=400",
+        )
 
     @property
     def volatile(self) -> tuple[str, ...]:
@@ -66,7 +97,9 @@ def find_compiler() -> Compiler:
             return Compiler(tuple(command), _version(tuple(command)))
     if asked:
         raise BadSource(f"the C compiler {asked[0]} ($CC) is not there; expected a command such as gcc")
-    raise BadSource("no C compiler is there (cc, gcc, clang), and a strategy in C needs one: install gcc (Debian, Fedora: the package gcc), or set $CC")
+    raise BadSource(
+        "no C compiler is there (cc, gcc, clang), and a strategy in C needs one: install gcc (Debian, Fedora: the package gcc), or set $CC"
+    )
 
 
 @functools.cache
@@ -80,8 +113,16 @@ def _version(command: tuple[str, ...]) -> str:
 def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "LC_ALL": "C"}
     try:
-        return subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=SECONDS, check=False, env=environment,
-                              stdin=subprocess.DEVNULL)
+        return subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=SECONDS,
+            check=False,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+        )
     except subprocess.TimeoutExpired:
         raise BadSource(f"{command[0]} has not finished after {SECONDS} s") from None
     except OSError as error:
@@ -132,7 +173,9 @@ def build(path: Path, kind: str, *, checked: bool, name: str | None = None) -> B
     with tempfile.TemporaryDirectory(prefix="minikvm-c-") as work:
         unit = Path(work) / "unit.c"
         unit.write_text(whole)
-        flags = [*COMMON, *USERS, *defines, f"-I{INCLUDE}", f"-I{path.resolve().parent}"]
+        # What __FILE__ says is how the user named the file.
+        names = [f"-fmacro-prefix-map={path.resolve()}={shown}", f"-fmacro-prefix-map={INCLUDE}/="]
+        flags = [*COMMON, *USERS, *names, *defines, f"-I{INCLUDE}", f"-I{path.resolve().parent}"]
         expanded = _run([*compiler.command, "-E", *flags, "-DMK_C_WATCHED=1", *(["-DMK_C_CHECKED"] if checked else []), str(unit)])
         if expanded.returncode != 0:
             raise BadSource(explained(expanded.stderr, path, shown))
@@ -150,7 +193,16 @@ def key_of(expanded: str, compiler: Compiler, source: Source, checked: bool) -> 
     digest = hashlib.sha256()
     # Without the lines that name the scratch folder, and so differ each time.
     digest.update(re.sub(r'^# \d+ "[^"]*unit\.c".*\n', "", expanded, flags=re.MULTILINE).encode())
-    for part in (*compiler.command, compiler.version, os.uname().machine, minikvm.__version__, repr(source.defines), repr(checked), repr(COMMON)):
+    for part in (
+        *compiler.command,
+        compiler.version,
+        repr(compiler.inline),
+        os.uname().machine,
+        minikvm.__version__,
+        repr(source.defines),
+        repr(checked),
+        repr(COMMON),
+    ):
         digest.update(b"\0" + part.encode())
     for file in sorted(RUNTIME.iterdir()):
         digest.update(file.read_bytes())
@@ -161,16 +213,37 @@ def key_of(expanded: str, compiler: Compiler, source: Source, checked: bool) -> 
 def compile_all(compiler: Compiler, unit: Path, flags: list[str], checked: bool, work: Path, path: Path, shown: str) -> None:
     """The user's unit, once or twice, and the runtime; linked into work/out/library.so."""
     cc = list(compiler.command)
-    runtime = [*COMMON, "-O2", "-w", f"-I{INCLUDE}", "-DMK_C_WATCHED=1", *(flag for flag in flags if flag in ("-DMK_C_STRATEGY", "-DMK_C_LOOP"))]
+    runtime = [
+        *COMMON,
+        "-O2",
+        "-w",
+        f"-I{INCLUDE}",
+        "-DMK_C_WATCHED=1",
+        *(flag for flag in flags if flag in ("-DMK_C_STRATEGY", "-DMK_C_LOOP")),
+    ]
     jobs: list[list[str]] = []
     if checked:
         runtime.append("-DMK_C_CHECKED")
-        jobs.append([*cc, *flags, "-O1", *PLAIN, *compiler.volatile, *BLOCKS, "-DMK_C_WATCHED=1", "-DMK_C_CHECKED", "-c", str(unit), "-o",
-                     str(work / "checked.o")])
+        jobs.append(
+            [
+                *cc,
+                *flags,
+                "-O1",
+                *PLAIN,
+                *compiler.volatile,
+                *BLOCKS,
+                "-DMK_C_WATCHED=1",
+                "-DMK_C_CHECKED",
+                "-c",
+                str(unit),
+                "-o",
+                str(work / "checked.o"),
+            ]
+        )
     else:
         jobs.append([*cc, *flags, "-O2", *BLOCKS, "-DMK_C_WATCHED=1", "-c", str(unit), "-o", str(work / "watched.o")])
         if "-DMK_C_STRATEGY" in flags:
-            jobs.append([*cc, *flags, "-O2", "-DMK_C_WATCHED=0", "-c", str(unit), "-o", str(work / "bare.o")])
+            jobs.append([*cc, *flags, "-O2", *compiler.inline, "-DMK_C_WATCHED=0", "-c", str(unit), "-o", str(work / "bare.o")])
     parts = ["frames", "notes", "watch", *(["plain"] if checked else [])]
     jobs += [[*cc, *runtime, "-c", str(RUNTIME / f"{part}.c"), "-o", str(work / f"{part}.o")] for part in parts]
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
@@ -214,10 +287,18 @@ def publish(made: Path, target: Path) -> None:
 def explained(said: str, path: Path, shown: str) -> str:
     """The compiler's message with the user's file as it was named, and the names that are near to one that is missing."""
     text = said.replace(str(path.resolve()), shown)
-    kept = [line for line in text.splitlines() if not re.match(r"In file included from .*unit\.c|\s+from .*unit\.c|cc1: |At top level:$", line)]
+    kept = [
+        line for line in text.splitlines() if not re.match(r"In file included from .*unit\.c|\s+from .*unit\.c|cc1: |At top level:$", line)
+    ]
     missing: list[str] = []
-    patterns = (r"implicit declaration of function '(\w+)'", r"'(\w+)' undeclared", r"unknown type name '(\w+)'", r"undefined reference to `(\w+)'",
-                r"use of undeclared identifier '(\w+)'", r"call to undeclared function '(\w+)'")
+    patterns = (
+        r"implicit declaration of function '(\w+)'",
+        r"'(\w+)' undeclared",
+        r"unknown type name '(\w+)'",
+        r"undefined reference to `(\w+)'",
+        r"use of undeclared identifier '(\w+)'",
+        r"call to undeclared function '(\w+)'",
+    )
     for pattern in patterns:
         missing += [name for name in re.findall(pattern, text) if name not in missing]
     hints = []

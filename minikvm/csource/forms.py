@@ -1,7 +1,7 @@
 """What a C file defines, read from its text: the functions, the form of the kernel's function, and what minikvm cannot honour.
 
-The text is not preprocessed and not parsed: comments, strings and directives are blanked, and what stands before a brace at the outermost level is a
-function's head. The compiler verifies the form that was read (kernel/entry.h).
+The text is not preprocessed and not parsed: comments, strings and directives are blanked, and what stands before a brace at the outermost
+level is a function's head. The compiler verifies the form that was read (kernel/entry.h).
 """
 
 from __future__ import annotations
@@ -12,8 +12,18 @@ from dataclasses import dataclass
 from minikvm.pluginload import BadSource
 
 HELPERS = (
-    "kvm_vcpu_wake_up", "kvm_vcpu_exiting_guest_mode", "kvm_request_needs_ipi", "kvm_arch_vcpu_should_kick", "ack_kick", "ack_flush",
-    "kvm_kick_many_cpus", "kvm_make_vcpu_request", "kvm_vcpu_kick", "kvm_make_all_cpus_request", "kvm_check_request", "kvm_vcpu_exit_request",
+    "kvm_vcpu_wake_up",
+    "kvm_vcpu_exiting_guest_mode",
+    "kvm_request_needs_ipi",
+    "kvm_arch_vcpu_should_kick",
+    "ack_kick",
+    "ack_flush",
+    "kvm_kick_many_cpus",
+    "kvm_make_vcpu_request",
+    "kvm_vcpu_kick",
+    "kvm_make_all_cpus_request",
+    "kvm_check_request",
+    "kvm_vcpu_exit_request",
 )
 """What kernel.h leaves out where the file has its own."""
 
@@ -34,9 +44,13 @@ ACCEPTED = f"""\
   bool {MASK}(struct kvm *kvm, unsigned int req, unsigned long *vcpu_bitmap, cpumask_var_t tmp)"""
 ACCEPTED_LOOP = f"  int {LOOP}(struct kvm_vcpu *vcpu)"
 _TYPES = (
-    (r"struct\s+kvm\s*\*", "kvm"), (r"struct\s+kvm_vcpu\s*\*", "vcpu"), (r"(?:cpumask_var_t|struct\s+cpumask\s*\*)", "cpumask"),
-    (r"unsigned\s+long\s*\*", "bitmap"), (r"(?:unsigned(?:\s+int)?|u32|uint32_t)", "unsigned"),
+    (r"struct\s+kvm\s*\*", "kvm"),
+    (r"struct\s+kvm_vcpu\s*\*", "vcpu"),
+    (r"(?:cpumask_var_t|struct\s+cpumask\s*\*)", "cpumask"),
+    (r"unsigned\s+long\s*\*", "bitmap"),
+    (r"(?:unsigned(?:\s+int)?|u32|uint32_t)", "unsigned"),
 )
+_WALKS = re.compile(r"\bfor_each_set_bit(?:_from)?\s*\([^;{]*,\s*KVM_MAX_VCPUS\s*\)")
 _KEYWORDS = {"if", "for", "while", "switch", "do", "else", "return", "sizeof", "typeof", "__attribute__", "_Static_assert"}
 
 
@@ -135,14 +149,15 @@ def read_source(text: str, name: str, kind: str) -> Source:
         if MASK in functions:
             form = form_of(functions[MASK])
             if form is None:
-                raise BadSource(
-                    f"{name}:{functions[MASK].line}: {MASK}({functions[MASK].parameters}) has no form that minikvm knows; expected one of\n{ACCEPTED}"
-                )
+                head = f"{name}:{functions[MASK].line}: {MASK}({functions[MASK].parameters})"
+                raise BadSource(f"{head} has no form that minikvm knows; expected one of\n{ACCEPTED}")
             defines.append(f"MK_C_FORM_{form}")
         elif ALL not in functions:
             raise BadSource(f"{name}: neither {MASK}() nor {ALL}() is defined; expected one of\n{ACCEPTED}{_there(functions)}")
     bare = blanked(text)
-    if len(re.findall(r"\bKVM_MAX_VCPUS\b", bare)) != len(re.findall(r"\bfor_each_set_bit(?:_from)?\s*\([^;{]*,\s*KVM_MAX_VCPUS\s*\)", bare)):
+    if len(re.findall(r"\bKVM_MAX_VCPUS\b", bare)) != len(
+        _WALKS.findall(bare)
+    ):
         defines.append("MK_C_LONG_TARGETS")
     refuse_work_in_ipis(bare, functions, name)
     return Source(kind, functions, tuple(defines))
@@ -163,8 +178,9 @@ def refuse_work_in_ipis(bare: str, functions: dict[str, Function], name: str) ->
         if known is not None and re.sub(r"\(\s*void\s*\)\s*\w+\s*;|\breturn\s*;|[\s;]", "", known.body):
             line = bare.count("\n", 0, match.start()) + 1
             raise BadSource(
-                f"{name}:{line}: {match.group(1)}() calls {called}() (line {known.line}), which does something: expected an empty function, as KVM's "
-                "ack_kick() is. An IPI here makes its receiver leave the guest and acknowledges, and runs no code of yours"
+                f"{name}:{line}: {match.group(1)}() calls {called}() (line {known.line}), which does something: "
+                "expected an empty function, as KVM's ack_kick() is. An IPI here makes its receiver leave the guest and acknowledges, "
+                "and runs no code of yours"
             )
 
 

@@ -1,4 +1,4 @@
-"""From addresses of a compiled library to the user's lines and variables: DWARF's line program and the symbol table, read once a library."""
+"""From addresses of a compiled library to the user's lines and variables: DWARF's line program and the symbol table, read once."""
 
 from __future__ import annotations
 
@@ -49,12 +49,14 @@ def read_lines(library: Path) -> Lines:
             dwarf = elf.get_dwarf_info()
             for unit in dwarf.iter_CUs():
                 rows += _rows_of(dwarf.line_program_for_CU(unit))
-        table = elf.get_section_by_name(".symtab")
+        table: Any = elf.get_section_by_name(".symtab")
         if table is not None:
             symbols = sorted(
-                (symbol["st_value"], symbol["st_size"], symbol.name) for symbol in table.iter_symbols() if symbol["st_info"]["type"] == "STT_OBJECT"
+                (symbol["st_value"], symbol["st_size"], symbol.name)
+                for symbol in table.iter_symbols()
+                if symbol["st_info"]["type"] == "STT_OBJECT"
             )
-    rows.sort()
+    rows.sort(key=lambda row: (row[0], row[1] != 0))  # of several at an address the last one of the program counts; an end comes first
     files = sorted({name for _, _, name in rows})
     number = {name: i for i, name in enumerate(files)}
     return Lines([row[0] for row in rows], [number[row[2]] for row in rows], [row[1] for row in rows], files, symbols)

@@ -1,166 +1,37 @@
 """Loading a compiled C file: its functions behind a capsule, its lines, and what ends a call that goes wrong.
 
-A fault in the user's code (a wild pointer, a division by zero, abort(), a recursion without an end) is caught by a signal handler, which jumps to the
-beginning of the call; faults anywhere else go to whoever handled them before.
+A fault in the user's code (a wild pointer, a division by zero, abort(), a recursion without an end) is caught by a signal handler, which
+jumps to the beginning of the call; faults anywhere else go to whoever handled them before.
 """
 cimport cython
 from libc.stdint cimport uint32_t, uint64_t, uintptr_t
 from libc.stdlib cimport calloc, free
-from posix.unistd cimport close
 from minikvm.core.adapters cimport owning_capsule
 from minikvm.core.world cimport MK_ABI, MK_LOOP_PUT_CLEARS_CPU, mk_loop, mk_strategy
 
 import os as _os
+import sys as _sys
 
+from minikvm.pluginload import BeginAnew as _BeginAnew
 from minikvm.pluginload import PluginError as _PluginError
 
 
 cdef extern from *:
     """
-    #include <dlfcn.h>
-    #include <link.h>
-    #include <pthread.h>
-    #include <signal.h>
-    #include <string.h>
-    #include <sys/mman.h>
-    #include <ucontext.h>
-    #include <unistd.h>
-    #include "minikvm/cplug.h"
-
-    /* For every library that is loaded: kernel/watch.h. */
-    __thread mk_ctx *mk_c_current __attribute__((visibility("default"), tls_model("initial-exec")));
-    __thread int mk_c_failed __attribute__((visibility("default"), tls_model("initial-exec")));
-    static __thread struct mk_c_frame *mk_frame_of_thread;
-    static struct mk_c_frame **mk_frame_cell(void)
-    {
-        return &mk_frame_of_thread;
-    }
-
-    /* ---- faults ---- */
-
-    #define MK_FAULTS 5
-    static const int mk_fault_numbers[MK_FAULTS] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT };
-    static struct sigaction mk_faults_before[MK_FAULTS];
-
-    static void mk_fault(int number, siginfo_t *info, void *context)
-    {
-        struct mk_c_frame *f = mk_frame_of_thread;
-        int i;
-        if (f != NULL) {
-            ucontext_t *uc = context;
-            mk_frame_of_thread = NULL;
-            f->signo = number;
-            f->address = info->si_addr;
-    #if defined(__x86_64__)
-            f->pc = (const void *)uc->uc_mcontext.gregs[16]; /* REG_RIP */
-    #elif defined(__aarch64__)
-            f->pc = (const void *)uc->uc_mcontext.pc;
-    #endif
-            f->why = MK_C_LEFT_FAULT;
-            _longjmp(f->out, 1);
-        }
-        /* Not ours: as if we were not here. The instruction runs again. */
-        for (i = 0; i < MK_FAULTS; i++)
-            if (mk_fault_numbers[i] == number) {
-                sigaction(number, &mk_faults_before[i], NULL);
-                if (number == SIGABRT)
-                    raise(number);
-            }
-    }
-    static void mk_catch_faults(void)
-    {
-        struct sigaction now, ours;
-        int i;
-        memset(&ours, 0, sizeof(ours));
-        ours.sa_sigaction = mk_fault;
-        ours.sa_flags = SA_SIGINFO | SA_NODEFER | SA_ONSTACK;
-        sigemptyset(&ours.sa_mask);
-        for (i = 0; i < MK_FAULTS; i++) {
-            sigaction(mk_fault_numbers[i], NULL, &now);
-            if (now.sa_sigaction == mk_fault)
-                continue;
-            mk_faults_before[i] = now;
-            sigaction(mk_fault_numbers[i], &ours, NULL);
-        }
-    }
-    /* A stack for the handler, so that a recursion without an end is a fault like others. Freed with the thread. */
-    static pthread_key_t mk_stack_key;
-    static pthread_once_t mk_stack_once = PTHREAD_ONCE_INIT;
-    #define MK_SIGNAL_STACK 65536
-    static void mk_drop_stack(void *memory)
-    {
-        stack_t off;
-        memset(&off, 0, sizeof(off));
-        off.ss_flags = SS_DISABLE;
-        sigaltstack(&off, NULL);
-        munmap(memory, MK_SIGNAL_STACK);
-    }
-    static void mk_make_stack_key(void) { pthread_key_create(&mk_stack_key, mk_drop_stack); }
-    static __thread int mk_has_stack;
-    static struct mk_c_frame **mk_cell_with_stack(void)
-    {
-        if (mk_unlikely(!mk_has_stack)) {
-            stack_t now;
-            mk_has_stack = 1;
-            pthread_once(&mk_stack_once, mk_make_stack_key);
-            if (sigaltstack(NULL, &now) == 0 && (now.ss_flags & SS_DISABLE)) {
-                memset(&now, 0, sizeof(now));
-                now.ss_size = MK_SIGNAL_STACK;
-                now.ss_sp = mmap(NULL, MK_SIGNAL_STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-                if (now.ss_sp != MAP_FAILED) {
-                    sigaltstack(&now, NULL);
-                    pthread_setspecific(mk_stack_key, now.ss_sp);
-                }
-            }
-        }
-        return mk_frame_cell();
-    }
-
-    /* ---- the library's own variables ---- */
-
-    typedef struct mk_segment { const char *inside; const char *begin, *end; } mk_segment;
-    static int mk_look_at(struct dl_phdr_info *info, size_t size, void *arg)
-    {
-        struct mk_segment *s = arg;
-        const char *begin = NULL, *end = NULL;
-        int i, ours = 0;
-        (void)size;
-        for (i = 0; i < info->dlpi_phnum; i++) {
-            const ElfW(Phdr) *p = &info->dlpi_phdr[i];
-            const char *from = (const char *)info->dlpi_addr + p->p_vaddr;
-            if (p->p_type != PT_LOAD)
-                continue;
-            ours |= s->inside >= from && s->inside < from + p->p_memsz;
-            if (p->p_flags & PF_W) {
-                if (begin == NULL || from < begin)
-                    begin = from;
-                if (from + p->p_memsz > end)
-                    end = from + p->p_memsz;
-            }
-        }
-        if (!ours)
-            return 0;
-        s->begin = begin;
-        s->end = end;
-        return 1;
-    }
-    /* Libraries that are loaded later find the two variables above. */
-    static int mk_show_variables(void)
-    {
-        Dl_info info;
-        return dladdr((void *)mk_frame_cell, &info) && dlopen(info.dli_fname, RTLD_NOW | RTLD_NOLOAD | RTLD_GLOBAL) != NULL;
-    }
-    static const char *mk_base_of(const void *p)
-    {
-        Dl_info info;
-        return dladdr(p, &info) ? info.dli_fbase : NULL;
-    }
+    #include <minikvm/cload.h>
     """
+    ctypedef struct mk_c_line "struct { const char *file; unsigned line; }":
+        const char *file
+        unsigned line
     ctypedef struct mk_c_frame:
         int why
         int signo
         const void *pc
         const void *address
+        const void *blocks_at[8]
+        mk_c_line places[8]
+        uint64_t nplaces
+        const char *stack_low
         const char *text
         const char *file
         unsigned line
@@ -170,7 +41,7 @@ cdef extern from *:
     ctypedef struct mk_c_api:
         uint32_t abi
         uint32_t size
-        mk_c_frame **(*cell)() noexcept nogil
+        void (*prepare)() noexcept nogil
         int (*failed)(mk_c_frame *) except -1 nogil
         int (*place)(mk_c_plugin *, const void *, const void *, const char **, unsigned *, const char **) noexcept nogil
         int (*warned)(const char *, const char *, int) except -1 nogil
@@ -196,26 +67,21 @@ cdef extern from *:
         const char *begin
         const char *end
     enum: MK_C_LEFT_FAULT, MK_C_LEFT_BUG, MK_C_LEFT_LOOP
-    enum: RTLD_NOW, RTLD_LOCAL, MFD_CLOEXEC
+    enum: RTLD_NOW, RTLD_LOCAL, RTLD_GLOBAL, RTLD_NOLOAD, MFD_CLOEXEC
     void *dlopen(const char *, int)
     void *dlsym(void *, const char *)
     int dlclose(void *)
+    int close(int)
     const char *dlerror()
     int memfd_create(const char *, unsigned)
-    int dl_iterate_phdr(int (*)(void *, size_t, void *), void *)
-    mk_c_frame **mk_cell_with_stack() noexcept nogil
+    void mk_prepare() noexcept nogil
     void mk_catch_faults() noexcept nogil
-    int mk_find_segment "mk_find_segment"(mk_segment *) noexcept
+    int mk_find_segment(mk_segment *) noexcept
     const char *mk_base_of(const void *) noexcept nogil
-    bint mk_show_variables() noexcept
 
-cdef extern from *:
-    """
-    static int mk_find_segment(struct mk_segment *s) { return dl_iterate_phdr(mk_look_at, s); }
-    """
+RUNTIME = b"/minikvm/csource/runtime/"
+HEADERS = _os.path.join(_os.path.dirname(_os.path.dirname(__file__)), "include") + "/"
 
-if not mk_show_variables():
-    raise ImportError(f"minikvm.csource.load: {dlerror().decode(errors='replace')}")
 MAX_OPERATIONS = 20_000
 """Operations of one call, in one execution of a check, before it counts as a loop that never ends."""
 MAX_BLOCKS = 20_000_000
@@ -224,7 +90,8 @@ SIGNALS = {11: "a wild pointer (SIGSEGV", 7: "a bad address (SIGBUS", 8: "an ari
            4: "an illegal instruction (SIGILL", 6: "abort() (SIGABRT"}
 
 
-cdef int place_of(mk_c_plugin *p, const void *pc, const void *address, const char **file, unsigned *line, const char **symbol) noexcept nogil:
+cdef int place_of(mk_c_plugin *p, const void *pc, const void *address, const char **file, unsigned *line,
+                  const char **symbol) noexcept nogil:
     with gil:
         (<Library>p.owner).find(pc, address, file, line, symbol)
     return 0
@@ -247,18 +114,18 @@ cdef int expose(mk_c_plugin *p, uint64_t word) except -1 nogil:
         raise Exposed(word)
 
 
-class Exposed(Exception):
-    """In a check, a thread has used a variable on another one's stack: from now on it is a variable of the explorer's. Begin anew."""
+class Exposed(_BeginAnew):
+    """In a check, a thread has used a variable on another one's stack, or a word in pieces: from now on that is known. *word*: which."""
 
     def __init__(self, word):
-        super().__init__(f"the word at {word:#x} of a stack is used by another thread")
+        super().__init__(f"a variable on the stack of a C function is used by several threads (stack {word >> 32})")
         self.word = word
 
 
 cdef mk_c_api API
 API.abi = MK_ABI
 API.size = sizeof(mk_c_api)
-API.cell = mk_cell_with_stack
+API.prepare = mk_prepare
 API.failed = failed
 API.place = place_of
 API.warned = warned
@@ -269,31 +136,37 @@ API.expose = expose
 cdef class Library:
     """One use of a compiled C file: it has variables of its own, though others use the same file. The capsule keeps it.
 
-    file: the library; lines: a lines.Lines; name: the user's file, for messages; checked: it is the explorer's; arm64: a put clears vcpu.cpu.
+    file: the library; lines: a lines.Lines; name: the user's file, for messages; checked: the explorer's; arm64: a put clears vcpu.cpu;
+    exposed: words of stacks that several threads use (Exposed.word), as the explorer's variables.
     OSError when it cannot be loaded, ImportError when it was built for another core.
     """
 
     cdef mk_c_plugin *plugin
     cdef const mk_c_library *library
     cdef void *handle
-    cdef int fd        # of the copy; open as long as it is loaded, as dlopen() tells libraries apart by the number in their path
+    cdef int fd
     cdef const char *base
     cdef object lines
     cdef str name
+    cdef str full_name
+    cdef bytes user_file
     cdef dict places   # pc -> (file, line)
     cdef dict symbols  # address -> name
     cdef list kept     # bytes that C code points to
 
-    def __cinit__(self, str file, lines, str name, bint checked, bint arm64=False):
+    def __cinit__(self, str file, lines, str name, bint checked, bint arm64=False, exposed=()):
         cdef mk_segment s
+        cdef uint32_t i
         self.fd = -1
         self.lines = lines
         self.name = name
+        self.full_name = _os.path.realpath(name)
+        self.user_file = _os.fsencode(name)
         self.places = {}
         self.symbols = {}
         self.kept = []
         self.open(file)
-        self.plugin = <mk_c_plugin *>calloc(1, self.plugin_size())
+        self.plugin = <mk_c_plugin *>calloc(1, sizeof(mk_c_plugin))
         if self.plugin == NULL:
             raise MemoryError
         self.plugin.api = &API
@@ -308,19 +181,25 @@ cdef class Library:
         self.library.begin(self.plugin)
         if arm64:
             self.plugin.loop.flags = MK_LOOP_PUT_CLEARS_CPU
+        self.plugin.exposed = <uint64_t *>calloc(len(exposed) + 1, sizeof(uint64_t))
+        if self.plugin.exposed == NULL:
+            raise MemoryError
+        for i, word in enumerate(exposed):
+            self.plugin.exposed[i] = word
+        self.plugin.nexposed = len(exposed)
         mk_catch_faults()
-
-    cdef size_t plugin_size(self):
-        return sizeof(mk_c_plugin)
 
     cdef int open(self, str file) except -1:
         """A copy of the file that nobody else has loaded: two uses must not share variables."""
-        self.fd = memfd_create(b"minikvm-c", MFD_CLOEXEC)
+        cdef int fd = memfd_create(b"minikvm-c", MFD_CLOEXEC)
         path = file
-        if self.fd >= 0:
-            with open(file, "rb") as source, open(self.fd, "wb", closefd=False) as copy:
+        self.fd = fd  # stays open: dlopen() knows a library that is there by its path, which must not be another one's
+        if fd >= 0:
+            with open(file, "rb") as source, open(fd, "wb", closefd=False) as copy:
                 copy.write(source.read())
-            path = f"/proc/self/fd/{self.fd}"
+            path = f"/proc/self/fd/{fd}"
+        # This module's variables of a thread are for the libraries, too.
+        dlopen(_os.fsencode(_sys.modules[__name__].__file__), RTLD_NOW | RTLD_GLOBAL | RTLD_NOLOAD)
         self.handle = dlopen(_os.fsencode(path), RTLD_NOW | RTLD_LOCAL)
         if self.handle == NULL:
             raise OSError(f"{self.name}: its library {file} cannot be loaded: {dlerror().decode(errors='replace')}")
@@ -332,6 +211,7 @@ cdef class Library:
     def __dealloc__(self):
         if self.plugin != NULL:
             self.library.end(self.plugin)
+            free(self.plugin.exposed)
             free(self.plugin)
         if self.handle != NULL:
             dlclose(self.handle)
@@ -350,7 +230,11 @@ cdef class Library:
         found = self.places.get(key)
         if found is None:
             at = self.lines.at(<uintptr_t>pc - <uintptr_t>self.base - 1)
-            found = self.places[key] = (b"?", 0) if at is None else (_os.fsencode(at[0]), at[1])
+            if at is None:
+                found = (b"?", 0)
+            else:
+                found = (_os.fsencode(self.name if at[0] == self.full_name else at[0].removeprefix(HEADERS)), at[1])
+            self.places[key] = found
         return found
 
     cdef int find(self, const void *pc, const void *address, const char **file, unsigned *line, const char **symbol) except -1:
@@ -366,18 +250,38 @@ cdef class Library:
             symbol[0] = <bytes>name
         return 0
 
+    cdef str place_of_frame(self, mk_c_frame *f):
+        """file:line of what went wrong: of the instruction, or, where that is in a header or in the runtime, of the user's last block."""
+        cdef uint64_t i
+        cdef const char *at_file
+        where, line = self.line_of(<const char *>f.pc + 1) if f.pc != NULL else (b"?", 0)
+        if where != self.user_file:
+            for i in range(min(f.blocks, 8)):
+                at = self.line_of(f.blocks_at[(f.blocks - 1 - i) % 8])
+                if at[0] == self.user_file:
+                    return f"{self.name}:{at[1]}"
+            for i in range(min(f.nplaces, 8)):
+                at_file = f.places[(f.nplaces - 1 - i) % 8].file
+                if at_file != NULL and <bytes>at_file == self.user_file:
+                    return f"{self.name}:{f.places[(f.nplaces - 1 - i) % 8].line}"
+        return f"{where.decode(errors='replace')}:{line}" if line and RUNTIME not in where else self.name
+
     cdef int fail(self, mk_c_frame *f) except -1:
         """Raise what ended a call: PluginError, with the user's line."""
         if f.why == MK_C_LEFT_BUG:
             if f.file == NULL:
                 raise _PluginError(f"{self.name}: {f.text.decode()}", self.name)
             raise _PluginError(f"{f.file.decode(errors='replace')}:{f.line}: {f.text.decode(errors='replace')}", self.name)
-        where, line = self.line_of(<const char *>f.pc + 1) if f.pc != NULL else (b"?", 0)
-        place = f"{where.decode(errors='replace')}:{line}" if line else self.name
+        place = self.place_of_frame(f)
         if f.why == MK_C_LEFT_FAULT:
+            if f.signo == 11 and f.stack_low != NULL and f.stack_low - 65536 <= <const char *>f.address < f.stack_low + 8192:
+                what = "the stack overflows: a recursion without an end, or large local variables, in the C code"
+                raise _PluginError(f"{place}: {what}", self.name)
             address = f", address {<uintptr_t>f.address:#x})" if f.signo in (11, 7) else ")"
             raise _PluginError(f"{place}: {SIGNALS.get(f.signo, f'a fault (signal {f.signo}')}{address} in the C code", self.name)
-        did = f"{f.operations} operations" if f.operations > self.plugin.max_operations else f"{f.blocks} basic blocks"
-        raise _PluginError(
-            f"{place}: a loop that does not end: after {did} in one call of one execution. Wait for another thread with smp_cond_load_acquire(), "
-            "which the explorer understands", self.name)
+        if f.operations > self.plugin.max_operations or f.blocks > self.plugin.max_blocks:
+            did = f"{f.operations:,} operations" if f.operations > self.plugin.max_operations else f"{f.blocks:,} basic blocks"
+            raise _PluginError(
+                f"{place}: a loop that does not end: after {did} in one call of one execution. To wait for another thread, use "
+                "smp_cond_load_acquire(), which the explorer understands", self.name)
+        raise _PluginError(f"{place}: a loop that does not end: two seconds in one call, and nothing was done", self.name)

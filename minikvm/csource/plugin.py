@@ -22,6 +22,8 @@ class CFile:
 
     path: ClassVar[Path]
     c_kind: ClassVar[str]
+    exposed: tuple[int, ...] = ()
+    """Variables on stacks that an exploration has found to be shared."""
 
     def load(self, checked: bool) -> Any:
         """The capsule of the file's functions. BadSource."""
@@ -30,7 +32,7 @@ class CFile:
 
         arch = getattr(getattr(self, "options", None), "arch", "x86")
         built = build(self.path, self.c_kind, checked=checked, name=str(self.path))
-        return Library(str(built.library), built.lines, str(self.path), checked, arch == "arm64").capsule(self.c_kind)
+        return Library(str(built.library), built.lines, str(self.path), checked, arch == "arm64", self.exposed).capsule(self.c_kind)
 
 
 class CStrategy(CFile, Strategy):
@@ -67,4 +69,6 @@ class CLoop(CFile, Loop):
 def class_for(kind: str, path: str) -> type[CStrategy | CLoop]:
     """The class of the file at *path*, of *kind* ("strategy" or "loop")."""
     base = CStrategy if kind == "strategy" else CLoop
-    return type("CFile", (base,), {"__doc__": f"{Path(path).name}, kernel-style C.", "name": path, "path": Path(path), "__module__": __name__})
+    return type(
+        "CFile", (base,), {"__doc__": f"{Path(path).name}, kernel-style C.", "name": path, "path": Path(path), "__module__": __name__}
+    )

@@ -35,7 +35,13 @@ class StaleCpu(Injector):
     benign = True
     points = ("kick.cpu_read",)
     probability = 0.05
+    uses = frozenset({"migrate", "walk"})
     Options = Options
+
+    def __init__(self, options=None):
+        super().__init__(options)
+        if not self.options.walk:
+            self.uses = frozenset({"migrate"})
 
     def native(self):
         """The mk_injector capsule; its struct is the object's own."""

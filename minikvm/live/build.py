@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 NS_PER_US = 1000
 LATE_NS = 300_000
+BEAT_NS = 100_000_000
+"""The longest that a thread sleeps in one piece, so that the watchdog sees it run; less where the watchdog is less patient."""
 """How long the wire holds an IPI that the late-ipi injector delays, unless the injector says otherwise."""
 
 
@@ -88,6 +90,11 @@ def make_injectors(config: VMConfig, manager: Manager) -> tuple[list[Any], list[
     return objects, capsules
 
 
+def beat_ns(config: VMConfig) -> int:
+    """A quarter of what the watchdog waits for, between 5 and 100 ms."""
+    return min(BEAT_NS, max(BEAT_NS // 20, ns(config.watchdog.suspect_ms * 1e3) // 4))
+
+
 def ns(us: float) -> int:
     """Microseconds of the configuration as nanoseconds; 0 stands for "for ever"."""
     return 0 if math.isinf(us) else max(1, round(us * NS_PER_US))
@@ -123,7 +130,7 @@ def build(config: VMConfig, manager: Manager) -> Built:
         guest=(ns(guest.enter_us), guest.jitter, guest.halt_ratio, ns(guest.halt_us), guest.walk_ratio, ns(guest.walk_us),
                guest.fastpath_ratio),
         migrate=config.placement.migrate, slice_ns=ns(config.placement.timeslice_us), late_ns=LATE_NS,
-        wire=any("ipi.send" in injector.points for injector in injectors), seed=config.seed,
+        wire=any("ipi.send" in injector.points for injector in injectors), seed=config.seed, beat_ns=beat_ns(config),
     )
     built = Built(core, registry, topology, vcpus, used, [injector.name for injector in injectors])
     built.objects = [strategy, backend, loop, engine, *injectors, *capsules]

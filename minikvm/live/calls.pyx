@@ -10,9 +10,9 @@ from minikvm.core.world cimport (
 from minikvm.live.ghost cimport begin_call, check_gate, end_call
 from minikvm.live.machine cimport schedule_in, schedule_out
 from minikvm.live.os cimport os_futex_wait, os_futex_wake, os_now, os_sleep, sched_yield
-from minikvm.live.slots cimport interrupt, raise_irq, service, set_where, take
+from minikvm.live.slots cimport interrupt, note_lock_wait, raise_irq, service, set_where, take
 from minikvm.live.state cimport (
-    P_HELD, P_WORK, T_ALL, W_DONE, W_HOST, W_IDLE, W_IRQ, W_LOCK, W_PARKED, bump, lctx, line_t, live_t, pcpu_t, slot_of)
+    L_GATE, P_HELD, P_WORK, T_ALL, W_DONE, W_HOST, W_IDLE, W_IRQ, W_LOCK, W_PARKED, bump, lctx, line_t, live_t, pcpu_t, slot_of)
 
 
 cdef inline bint stopping(live_t *l) noexcept nogil:
@@ -66,7 +66,9 @@ cdef int issue(lctx *t, line_t *line) except -1 nogil:
     end_call(t, line, os_now())
     if line.gate:
         if line.hold_ns:
+            mk_bare_store32(&t.holding, MK_RELAXED, 1)
             c.vm.machine.delay(c, line.hold_ns)
+            mk_bare_store32(&t.holding, MK_RELAXED, 0)
         check_gate(t, line)
         for w in range(t.l.vm.vcpu_words):
             word = t.call.targets[w]
@@ -79,15 +81,22 @@ cdef int issue(lctx *t, line_t *line) except -1 nogil:
 
 cdef int take_gate(lctx *t) except -1 nogil:
     """One closed gate at a time, as under the kernel's tsc_write_lock: two requesters would open each other's."""
-    while mk_bare_rmw64(&t.l.gate, MK_CMPXCHG, MK_ACQ_REL, 1, 0) != 0:
+    cdef uint64_t holder
+    while True:
+        holder = mk_bare_rmw64(&t.l.gate, MK_CMPXCHG, MK_ACQ_REL, <uint64_t>t.c.id + 1, 0)
+        if holder == 0:
+            break
         if stopping(t.l):
             return 0
         set_where(t, W_LOCK)
+        note_lock_wait(t, L_GATE, 0 if mk_bare_load32(&t.l.threads[holder - 1].holding, MK_RELAXED) else holder)
         if t.c.irqs_off == 0:
             service(t)
             if t.c.need_resched and t.c.preempt_count == 0:
                 t.c.vm.machine.schedule(&t.c)  # the gate's holder may be waiting for this very slot
         os_sleep(20000)
+        bump(&t.beat, 1)
+    note_lock_wait(t, L_GATE, 0)
     set_where(t, W_HOST)
     return 1
 

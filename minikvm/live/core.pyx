@@ -11,8 +11,8 @@ from minikvm.live.memory cimport LiveMemory
 from minikvm.live.os cimport os_futex_wait, os_gettid, os_now
 from minikvm.live.slots cimport stop_everything
 from minikvm.live.state cimport (
-    HIST_SHARDS, K_COUNTERS, MAX_FOUND, NR_KINDS, NR_PROPS, N_COUNTERS, PLACE_BITS, P_IRQS, W_BLOCKED, found_t, lctx, line_t, pcpu_t,
-    slot_of)
+    HIST_SHARDS, K_COUNTERS, LOCK_FOR_BITS, LOCK_HOLDER_BITS, L_GATE, MAX_FOUND, NR_KINDS, NR_PROPS, N_COUNTERS, PLACE_BITS, P_IRQS,
+    W_AWAIT_REQ, W_BLOCKED, W_HOST, W_RUNQ, found_t, lctx, line_t, pcpu_t, slot_of)
 
 WHERE = ("start", "host", "guest", "run queue", "blocked", "awaiting acknowledgements", "awaiting a gate", "lock", "parked", "idle",
          "interrupt", "done")
@@ -37,6 +37,14 @@ cdef inline uint64_t stay_of(lctx *t) noexcept nogil:
 cdef inline uint64_t beat_of(lctx *t) noexcept nogil:
     """Who came to another place has run, too."""
     return mk_bare_load64(&t.beat, MK_RELAXED) + stay_of(t)
+
+
+cdef lock_of(lctx *t):
+    cdef uint64_t wait = mk_bare_load64(&t.lock_wait, MK_RELAXED)
+    cdef uint64_t holder = wait & (((<uint64_t>1) << LOCK_HOLDER_BITS) - 1)
+    if holder == 0:
+        return None
+    return wait, (wait >> LOCK_HOLDER_BITS & ((1 << LOCK_FOR_BITS) - 1)) == L_GATE, holder - 1
 
 
 @cython.no_gc_clear
@@ -100,7 +108,11 @@ cdef class LiveCore(LiveMemory):
         mk_bare_store32(&self.l.ending, MK_SEQ_CST, 1)
 
     def nothing_owed(self):
-        """Has every vCPU that is not asleep handled its requests? (A sleeper may keep those made with NO_WAKEUP.)"""
+        """Has every vCPU that is not asleep handled its requests? (A sleeper may keep those made with NO_WAKEUP.)
+
+        Nor does one stand at an entry gate that nobody is there to open.
+        """
+        cdef uint64_t left_closed = self.left_closed()
         cdef unsigned i
         cdef uint64_t kept = self.l.vm.gate_mask | self.l.vm.sticky_mask
         cdef lctx *t
@@ -112,6 +124,8 @@ cdef class LiveCore(LiveMemory):
                 if mk_bare_load32(&t.handling, MK_ACQUIRE) & 1:
                     return False
                 if bits and (where_of(t) != W_BLOCKED or bits & mk_bare_load64(&t.wake_owed, MK_RELAXED)):
+                    return False
+                if mk_bare_load64(&t.c.vcpu.requests, MK_RELAXED) & left_closed and where_of(t) in (W_HOST, W_RUNQ, W_AWAIT_REQ):
                     return False
         return True
 
@@ -246,7 +260,10 @@ cdef class LiveCore(LiveMemory):
         }
 
     def quick_scan(self):
-        """Vitals of every thread, as tuples (number, where, stay, beat, phase, requests, aborts): the watchdog's first look."""
+        """Vitals of every thread, as tuples (number, where, stay, beat, phase, requests, aborts, lock): the watchdog's first look.
+
+        *lock*: None, or what it waits for and finds held: (which wait, is it the entry gate?, the number of the thread that holds it).
+        """
         cdef unsigned i
         cdef lctx *t
         out = []
@@ -255,7 +272,7 @@ cdef class LiveCore(LiveMemory):
             out.append((i, where_of(t), stay_of(t), beat_of(t),
                         mk_bare_load64(&t.epoch, MK_RELAXED) & 3,
                         mk_bare_load64(&t.c.vcpu.requests, MK_RELAXED) if t.c.vcpu is not NULL else 0,
-                        mk_bare_load32(&t.aborts, MK_RELAXED)))
+                        mk_bare_load32(&t.aborts, MK_RELAXED), lock_of(t)))
         return out
 
     def slot(self, unsigned pcpu):
@@ -289,6 +306,14 @@ cdef class LiveCore(LiveMemory):
     def silent_bits(self, unsigned number):
         """Request bits that nobody owes the guest: gates, which keep it out by themselves, and sticky ones it has seen."""
         return self.l.vm.gate_mask | self.l.vm.sticky_mask
+
+    def name(self, unsigned number):
+        """A thread's name."""
+        return self.names[number]
+
+    def left_closed(self):
+        """Request bits of entry gates, when no initiator is there that has one closed; else 0."""
+        return 0 if mk_bare_load64(&self.l.gate, MK_ACQUIRE) else self.l.vm.gate_mask
 
     def awaited_slots(self, unsigned pcpu):
         """The pCPUs whose acknowledgement the holder of *pcpu* still waits for."""

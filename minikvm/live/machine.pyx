@@ -1,6 +1,6 @@
 """The live machine: what lies beneath the pCPUs when a VM runs on OS threads. Each function is an entry of struct mk_machine."""
 from libc.stdint cimport uint32_t, uint64_t
-from minikvm.core.entry cimport vcpu_load, vcpu_put
+from minikvm.core.entry cimport entry_unannounced, vcpu_load, vcpu_put
 from minikvm.core.world cimport (
     MK_ABI, MK_ACQUIRE, MK_AND, MK_CMPXCHG, MK_FULL, MK_RELAXED, MK_SEQ_CST, MK_XCHG, mk_atomic64, mk_bare_load32, mk_bare_load64,
     mk_bare_rmw32, mk_bare_rmw64, mk_cpu_relax, mk_ctx, mk_machine, mk_prefetchw, mk_random, mk_random_unit, mk_vcpu)
@@ -8,14 +8,16 @@ from minikvm.live.ipis cimport call_many, call_wait, reschedule
 from minikvm.live.environment cimport delay, migrate, preempt, spurious_ipi, spurious_wakeup
 from minikvm.live.os cimport (
     MEMBARRIER_CMD_PRIVATE_EXPEDITED, os_futex_wait, os_futex_wake, os_membarrier, os_now, os_sleep, sched_yield)
-from minikvm.live.slots cimport await_slot, give, service, set_where, take
+from minikvm.live.slots cimport await_slot, give, note_lock_wait, service, set_where, take
 from minikvm.live.state cimport (
-    N_EXITS, N_FASTPATH, N_MIGRATIONS, N_PREEMPTIONS, N_SPURIOUS, P_CALL, P_GUEST, P_HELD, P_IRQS, P_RESCHED, W_AWAIT_REQ, W_BLOCKED,
-    W_GUEST, W_HOST, W_LOCK, bump, lctx, live_t, pcpu_t, service_fn,
-    slot_of)
+    L_LOCK, N_EXITS, N_FASTPATH, N_MIGRATIONS, N_PREEMPTIONS, N_SPURIOUS, PH_GUEST, P_CALL, P_GUEST, P_HELD, P_IRQS, P_RESCHED, W_AWAIT_REQ,
+    W_BLOCKED, W_GUEST, W_HOST, W_LOCK, bump, lctx, live_t, pcpu_t, service_fn, slot_of)
 
 cdef enum:
     ACK_POLLS = 200  # looks for an acknowledgement before sleeping: some microseconds, less than a sleep and a wake-up take
+    LOCK_SPINS = 100   # looks at a lock in a row; from then on the watchdog knows that this thread waits
+    LOCK_YIELDS = 1000  # and looks before it sleeps between them
+    STOP_SPINS = 2000  # looks at a lock, 50 us and more apart, after the VM was stopped: a holder that runs has long given it back
 
 cdef uint64_t AWAIT_BACKOFF_MAX = 1000000  # ns: how long an aborted entry sleeps before it looks at its gate again
 
@@ -117,6 +119,8 @@ cdef int enter_guest(mk_ctx *c, mk_vcpu *v) except -1 nogil:
     cdef uint64_t left
     if p is NULL:
         return 0
+    if c.observer != NULL and mk_bare_load64(&t.epoch, MK_RELAXED) & 3 != PH_GUEST:
+        return entry_unannounced(v)
     bump(&t.n[N_EXITS], 1)
     # seq_cst: pairs with the compare-and-swap in interrupt() and the fetch_or in raise_irq(); an interrupt of the window since IRQs went
     # off makes this fail.
@@ -291,21 +295,34 @@ cdef int membarrier(mk_ctx *c) except -1 nogil:
 
 
 cdef int lock_slow(mk_ctx *c, mk_atomic64 *lock) except -1 nogil:
-    """A contended spin lock. Its holder may be off the host's CPU, so yield soon."""
-    cdef int spins = 0
-    while mk_bare_load64(lock, MK_RELAXED) != 0 or mk_bare_rmw64(lock, MK_CMPXCHG, MK_ACQUIRE, 1, 0) != 0:
+    """A contended spin lock. Its holder may be off the host's CPU, so yield soon. A VM that stops waits for no holder that is gone."""
+    cdef lctx *t = <lctx *>c
+    cdef int spins = 0, last_spins = 0
+    cdef uint64_t holder
+    while True:
+        holder = mk_bare_load64(lock, MK_RELAXED)
+        if holder == 0 and mk_bare_rmw64(lock, MK_CMPXCHG, MK_ACQUIRE, <uint64_t>c.id + 1, 0) == 0:
+            break
         spins += 1
-        if spins < 100:
+        if spins < LOCK_SPINS:
             mk_cpu_relax()
-        elif spins < 1000:
+            continue
+        if spins == LOCK_SPINS:
+            set_where(t, W_LOCK)
+        note_lock_wait(t, L_LOCK, holder)
+        bump(&t.beat, 1)
+        if spins < LOCK_YIELDS and not mk_bare_load32(&c.vm.stopping, MK_RELAXED):
             sched_yield()
-        else:
-            if spins == 1000:
-                set_where(<lctx *>c, W_LOCK)
-            os_sleep(50000)
-        bump(&(<lctx *>c).beat, 1)
-    if spins >= 1000:
-        set_where(<lctx *>c, W_HOST)
+            continue
+        if mk_bare_load32(&c.vm.stopping, MK_RELAXED):
+            last_spins += 1
+            if last_spins > STOP_SPINS:
+                t.call.aborted = 1  # goes on without it, into calls that nobody judges and waits that end at once
+                break
+        os_sleep(50000)
+    if spins >= LOCK_SPINS:
+        note_lock_wait(t, L_LOCK, 0)
+        set_where(t, W_HOST)
     return 0
 
 

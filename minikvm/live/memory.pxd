@@ -18,6 +18,7 @@ cdef class LiveMemory:
     cdef unsigned max_threads
     cdef list names           # a name for each thread
     cdef char *bells
+    cdef unsigned nr_open     # slots that the back end has opened, from the first on
     cdef int call_line        # the workload line of calls from Python, -1 before the first
     cdef lctx *main_thread    # for calls and stops from Python
 

@@ -36,7 +36,7 @@ cdef class LiveMemory:
 
     def __cinit__(self, VcpuTable table, *, strategy, loop, backend, engine, injectors, bint spin, used,
                   unsigned max_threads, unsigned max_lines, guest, double migrate, uint64_t slice_ns, uint64_t late_ns, bint wire,
-                  uint64_t seed):
+                  uint64_t seed, uint64_t beat_ns=100000000):
         cdef unsigned i
         cdef pcpu_t *p
         cdef live_t *l = &self.l
@@ -87,7 +87,7 @@ cdef class LiveMemory:
         l.migrate = migrate
         l.slice_ns = slice_ns
         l.late_ns = late_ns
-        l.beat_ns = 100000000
+        l.beat_ns = beat_ns
         mk_bare_store32(&l.late, MK_RELAXED, wire)
         self.max_threads = max_threads + 2
         l.threads = <lctx **>self.zeroed(self.max_threads, sizeof(lctx *))
@@ -113,17 +113,23 @@ cdef class LiveMemory:
 
     def open(self):
         """Open the back end on every slot. Raises what it raises; close() undoes what was opened."""
-        cdef unsigned i
-        if self.l.backend.open != NULL:
-            for i in range(self.l.vm.nr_pcpus):
-                self.l.backend.open(self.l.backend, &slot_of(&self.l, i).bell)
+        while self.nr_open < self.l.vm.nr_pcpus:
+            if self.l.backend.open != NULL:
+                self.l.backend.open(self.l.backend, &slot_of(&self.l, self.nr_open).bell)
+            self.nr_open += 1
 
     def close(self):
-        """After the last thread has ended."""
-        cdef unsigned i
-        if self.l.backend.close != NULL:
-            for i in range(self.l.vm.nr_pcpus):
-                self.l.backend.close(self.l.backend, &slot_of(&self.l, i).bell)
+        """After the last thread has ended. Raises what the back end raises, when all have been closed."""
+        failed = None
+        while self.nr_open:
+            self.nr_open -= 1
+            if self.l.backend.close != NULL:
+                try:
+                    self.l.backend.close(self.l.backend, &slot_of(&self.l, self.nr_open).bell)
+                except Exception as error:
+                    failed = failed or error
+        if failed is not None:
+            raise failed
 
     def __dealloc__(self):
         cdef unsigned i

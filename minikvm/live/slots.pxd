@@ -3,11 +3,19 @@
 from libc.stdint cimport int32_t, uint32_t, uint64_t
 from minikvm.core.world cimport (
     MK_CMPXCHG, MK_RELAXED, MK_SEQ_CST, mk_atomic32, mk_bare_load64, mk_bare_rmw32, mk_bare_store64, mk_ctx)
-from minikvm.live.state cimport P_GUEST, P_HELD, PLACE_BITS, lctx, live_t, pcpu_t
+from minikvm.live.state cimport LOCK_FOR_BITS, LOCK_HOLDER_BITS, P_GUEST, P_HELD, PLACE_BITS, lctx, live_t, pcpu_t
 
 cdef inline void set_where(lctx *t, uint32_t where) noexcept nogil:
     """For the watchdog: what this thread is doing now, and that this is another time. One store, no clock: each guest entry does it."""
     mk_bare_store64(&t.place, MK_RELAXED, ((mk_bare_load64(&t.place, MK_RELAXED) >> PLACE_BITS) + 1) << PLACE_BITS | where)
+
+cdef inline void note_lock_wait(lctx *t, uint64_t what, uint64_t holder) noexcept nogil:
+    """For the watchdog: one look at a lock that is held by the context *holder* - 1 (0: not held). Another holder: another wait."""
+    cdef uint64_t now = what << LOCK_HOLDER_BITS | holder if holder else 0
+    cdef uint64_t last = mk_bare_load64(&t.lock_wait, MK_RELAXED)
+    cdef uint64_t times = last >> (LOCK_HOLDER_BITS + LOCK_FOR_BITS)
+    if now != last & (((<uint64_t>1) << (LOCK_HOLDER_BITS + LOCK_FOR_BITS)) - 1):
+        mk_bare_store64(&t.lock_wait, MK_RELAXED, (times + 1) << (LOCK_HOLDER_BITS + LOCK_FOR_BITS) | now)
 
 cdef inline int interrupt(mk_ctx *c, live_t *l, pcpu_t *p, uint32_t bits) except -1 nogil:
     """One IPI. The sender serves a slot that nobody holds."""

@@ -31,6 +31,12 @@ cdef enum:
 cdef enum:  # lctx.place
     W_START, W_HOST, W_GUEST, W_RUNQ, W_BLOCKED, W_AWAIT_ACK, W_AWAIT_REQ, W_LOCK, W_PARKED, W_IDLE, W_IRQ, W_DONE
 
+cdef enum:  # lctx.lock_wait: how often a wait began << 34 | for what << 32 | the id of who holds it + 1
+    LOCK_HOLDER_BITS = 32
+    LOCK_FOR_BITS = 2
+    L_LOCK = 1         # mk_lock()
+    L_GATE = 2         # live_t.gate
+
 cdef enum:  # lctx.phase, the low two bits of an epoch
     PH_OUTSIDE, PH_PREPARING, PH_GUEST, PH_WALK
 
@@ -132,6 +138,8 @@ ctypedef struct lctx:
     mk_atomic32 migrate_to  # the slot that an injector wants it on + 1, 0 for none; others write
     mk_atomic32 walk_due    # walk after the next load; others write
     mk_atomic32 aborts      # aborted entries in a row that consumed nothing
+    mk_atomic64 lock_wait   # see L_LOCK; nobody holds what it waits for: not waiting
+    mk_atomic32 holding     # keeps a closed gate closed for as long as its line says
     uint32_t front          # queue before the others: a task preempts vCPUs
     int32_t home            # pinned to this pCPU, -1 when free
     int32_t last_pcpu
@@ -197,7 +205,7 @@ ctypedef struct live_t:
     mk_atomic32 in_flight   # IPIs that the wire still carries
     mk_atomic32 late        # a wire thread runs
     mk_atomic32 event       # futex: something ended; the supervisor looks
-    mk_atomic64 gate        # spin lock: one closed entry gate at a time
+    mk_atomic64 gate        # one closed entry gate at a time: the id of its requester + 1, 0 for none
     lctx **threads
     uint32_t nr_threads
     # the guest

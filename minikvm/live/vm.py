@@ -8,13 +8,15 @@ import time
 import traceback
 from collections.abc import Callable, Iterable
 from datetime import datetime, timezone
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from minikvm.core.requests import KVM_REQUEST_NO_WAKEUP, KVM_REQUEST_WAIT, Request
-from minikvm.live.build import Built, Thread, build, kind_of
+from minikvm.live.build import Built, Thread, beat_ns, build, kind_of
 from minikvm.live.figures import RunReport, dump_of, report_of
 from minikvm.live.judge import all_checks, final_checks, sentence_of
+from minikvm.live.start import open_backend, start_thread
 from minikvm.live.watchdog import Suspicion, Watchdog
 from minikvm.pluginload import PluginError
 
@@ -25,9 +27,7 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 LOOK_NS = 50_000_000
-"""How often the supervisor looks at the VM."""
-STACK_BYTES = 512 * 1024
-"""A vCPU thread's stack: the run loop needs little, a Python plugin some."""
+"""How often, at the least, the supervisor looks at the VM."""
 JOIN_S = 30.0
 SETTLE_S = 5.0
 JUDGE_TRIES = 3
@@ -76,7 +76,7 @@ class VM:
         self._t0_ns = 0
         self._ran = False
         self._notified = False
-        self._open = False
+        self._open = self._began = False
         self._undrained = False
 
     # ---- life ----
@@ -93,12 +93,15 @@ class VM:
         try:
             core.pause(True)
             self._open = True
-            core.open()
+            open_backend(core, self.config, self.manager)
             self._start(self._built.threads)
+            self._began = True
             self.manager.vm_started(self)
             self._notified = True
         except BaseException:
             self._end_threads()
+            if not self._began:
+                self._built = None  # nothing ran, and there is nothing to report
             raise
         return self
 
@@ -136,14 +139,8 @@ class VM:
         return self._require().core
 
     def _start(self, threads: Iterable[Thread]) -> None:
-        before = threading.stack_size(STACK_BYTES)
-        try:
-            for thread in threads:
-                os_thread = threading.Thread(target=self._be, args=(thread,), name=thread.name, daemon=True)
-                os_thread.start()
-                self._threads.append(os_thread)
-        finally:
-            threading.stack_size(before)
+        for thread in threads:
+            self._threads.append(start_thread(thread.name, partial(self._be, thread), self.config))
 
     def _be(self, thread: Thread) -> None:
         """A thread's body. A plugin's exception ends the whole VM."""
@@ -249,8 +246,9 @@ class VM:
         end = math.inf if duration is None else time.monotonic() + duration / 1e6
         phase = "running"
         drained_by = math.inf
+        look_ns = min(LOOK_NS, beat_ns(self.config))  # as often as there may be something new to see
         while True:
-            core.wait_event(LOOK_NS if phase == "running" else LOOK_NS // 10)
+            core.wait_event(look_ns if phase == "running" else LOOK_NS // 10)
             self._show_progress(phase)
             if self._errors:
                 return "plugin-error"

@@ -162,6 +162,12 @@ def violated(found: PropertyVerdict) -> Result:
     return f"VIOLATED -> {found.file}" if found.file else "VIOLATED", BAD
 
 
+def exceeded(found: PropertyVerdict) -> Result:
+    """Of P9: ``up to 2 IPIs more than the truth table allows -> file``."""
+    text = f"up to {plural(found.needless, 'IPI')} more than the truth table allows"
+    return f"{text} -> {found.file}" if found.file else text, OPEN
+
+
 def covered(cell: Cell) -> str:
     """How much was explored: ``12,345 executions, exhausted``."""
     explored = plural(cell.executions, "execution")
@@ -196,7 +202,7 @@ def in_short(cell: Cell) -> Result:
     if "not exhausted" in said or not cell.exhausted:
         return "not exhausted", OPEN
     if not said & {"holds", "races", "no races", "violated"}:
-        return "not judged", QUIET
+        return ("needless IPIs", OPEN) if "exceeded" in said else ("not judged", QUIET)
     races = "races" in said or bool(bad)
     if "holds" not in said:
         return ("races", OPEN) if races else ("no races", GOOD)
@@ -246,6 +252,8 @@ def _said(cell: Cell, found: PropertyVerdict) -> Result:
         return f"not exhausted: no violation in {covered(cell)}", OPEN
     if found.verdict == "races":
         return benign(cell)
+    if found.verdict == "exceeded":
+        return exceeded(found)
     return found.verdict, QUIET if found.verdict == "not judged" else GOOD
 
 

@@ -18,7 +18,7 @@ from minikvm.report.model import Count, Seconds, json_schema
 KEY = "minikvm_verdict"
 WHAT = "a verdict of minikvm check"
 
-Says = Literal["holds", "violated", "not exhausted", "races", "no races", "not judged"]
+Says = Literal["holds", "violated", "not exhausted", "races", "no races", "exceeded", "not judged"]
 
 
 class PropertyVerdict(SavedPart):
@@ -26,12 +26,15 @@ class PropertyVerdict(SavedPart):
 
     verdict: Says = Field(
         description="`holds`: in every execution of the scope. `violated`: there is a counterexample. `not exhausted`: it holds in what "
-        "was explored, and the budget ended. `races`, `no races`: P10. `not judged`: the property was not asked for, or the scope has "
-        "nothing to judge it by."
+        "was explored, and the budget ended. `races`, `no races`: P10. `exceeded`: P9, in some execution, which is no error. `not judged`: "
+        "the property was not asked for, or the scope has nothing to judge it by."
     )
-    file: str | None = Field(default=None, description="The counterexample's schedule file, null when there is none.")
+    file: str | None = Field(
+        default=None, description="The schedule file of the counterexample (P9: of the worst execution), null when there is none."
+    )
     sentence: str | None = Field(default=None, description="What went wrong in the counterexample, null when nothing did.")
     races: list[list[str]] = Field(default=[], description="The races: of each the two accesses, with their source places.")
+    needless: Count = Field(default=0, description="P9: the most IPIs in one execution beyond what the truth table allows.")
 
 
 class Cell(SavedPart):

@@ -1,4 +1,4 @@
-"""Writes what is generated from the models: the schemas beside this file and the tables in docs/report.md and docs/check-report.md.
+"""Writes what is generated from the models: the schemas beside this file, the tables in docs/report.md, check-report.md and litmus.md.
 
 Run ``python -m minikvm.report.reference docs`` after a change of a model; tests hold all of them equal to the models.
 """
@@ -14,6 +14,7 @@ from typing import Any
 
 from minikvm.report.checkverdict import verdict_schema
 from minikvm.report.counterexample import schedule_schema
+from minikvm.report.litmus import litmus_schema
 from minikvm.report.model import report_schema
 from minikvm.report.races import races_schema
 
@@ -56,7 +57,8 @@ REPORT = Format("Report", "model.py", report_schema, "schema-1.json", "report.md
 VERDICT = Format("Verdict", "checkverdict.py", verdict_schema, "schema-check-1.json", "check-report.md")
 SCHEDULE = Format("Schedule", "counterexample.py", schedule_schema, "schema-schedule-1.json", "check-report.md")
 RACES = Format("Races", "races.py", races_schema, "schema-races-1.json", "check-report.md")
-FORMATS = (REPORT, VERDICT, SCHEDULE, RACES)
+LITMUS = Format("Litmus", "litmus.py", litmus_schema, "schema-litmus-1.json", "litmus.md")
+FORMATS = (REPORT, VERDICT, SCHEDULE, RACES, LITMUS)
 
 
 def replace_generated(text: str, format: Format = REPORT) -> str:

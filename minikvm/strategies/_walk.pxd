@@ -72,7 +72,6 @@ cdef extern from *:
 
 cdef inline size_t next_linear(const uint64_t *targets, size_t at, size_t n) noexcept nogil:
     """The linear walk: the first target at or after *at*, else *n*. Tests every vCPU's bit, as kvm_for_each_vcpu() did."""
-    if targets != NULL:
-        while at < n and not is_target(targets, at):
-            at += 1
+    while at < n and not is_target(targets, at):
+        at += 1
     return at

@@ -86,6 +86,7 @@ class Asymmetric(Strategy):
 
     name = "asymmetric"
     requires = frozenset({"acknowledges"})
+    uses = frozenset({"membarrier"})
 
     def native(self):
         """The mk_strategy capsule; its struct is the module's own."""

@@ -26,13 +26,18 @@ cdef inline int walk(mk_ctx *c, mk_ctx *o, uint32_t req, const uint64_t *targets
     cdef size_t n = c.vm.nr_vcpus
     cdef size_t i = 0
     c.visited += n
-    while True:
-        i = next_linear(targets, i, n)
-        if i >= n:
-            return 0
+    if targets == NULL:
+        while i < n:
+            if vcpus[i].id != MK_NO_VCPU:
+                vcpu_request_steps(c, o, &vcpus[i], req, mask, me)
+            i += 1
+        return 0
+    i = next_linear(targets, 0, n)
+    while i < n:
         if vcpus[i].id != MK_NO_VCPU:
             vcpu_request_steps(c, o, &vcpus[i], req, mask, me)
-        i += 1
+        i = next_linear(targets, i + 1, n)
+    return 0
 
 
 cdef int walk_watched(mk_ctx *c, uint32_t req, const uint64_t *targets, uint64_t *mask, int32_t me) except -1 nogil:

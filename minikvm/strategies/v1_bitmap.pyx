@@ -1,7 +1,7 @@
 """The first version of the patch, kept as it was sent: vcpu.cpu is read before the request is made, which loses kicks."""
 from libc.stdint cimport int32_t, uint32_t, uint64_t
 from minikvm.core.bits cimport ctz64, unlikely
-from minikvm.core.kick cimport get_cpu, kick_many, mask_cpu, needs_ipi, put_cpu, wake_up_step, zalloc_cpumask
+from minikvm.core.kick cimport get_cpu, kick_many, mask_cpu, needs_ipi, put_cpu, wake_up_step, within_table, zalloc_cpumask_step
 from minikvm.core.native cimport strategy_capsule
 from minikvm.core.requests cimport make_request
 from minikvm.core.world cimport (
@@ -19,8 +19,9 @@ cdef extern from *:
         __attribute__((always_inline));
     static inline int __pyx_f_7minikvm_10strategies_9v1_bitmap_walk(mk_ctx *, mk_ctx *, uint32_t, const uint64_t *, uint64_t *)
         __attribute__((always_inline));
-    static int __pyx_f_7minikvm_10strategies_9v1_bitmap_walk_watched(mk_ctx *, uint32_t, const uint64_t *, uint64_t *)
-        __attribute__((noinline));
+    static inline int __pyx_f_7minikvm_10strategies_9v1_bitmap_form(mk_ctx *, mk_ctx *, uint32_t, const uint64_t *)
+        __attribute__((always_inline));
+    static int __pyx_f_7minikvm_10strategies_9v1_bitmap_form_watched(mk_ctx *, uint32_t, const uint64_t *) __attribute__((noinline));
     #endif
     """
 
@@ -71,37 +72,40 @@ cdef inline int walk(mk_ctx *c, mk_ctx *o, uint32_t req, const uint64_t *targets
     while base < end:
         word = at[0]
         if unlikely(word != 0):  # most words of a sparse mask are empty: they are to be passed in a straight line
-            while True:
+            word = within_table(word, base, end)
+            while word != 0:
                 v = base + ctz64(word)
                 word &= word - 1
                 visited += 1
-                if v < end and v.id != MK_NO_VCPU:
+                if v.id != MK_NO_VCPU:
                     steps(c, o, v, req, mask)
-                if word == 0:
-                    break
         at += 1
         base += 64
     c.visited += visited
     return 0
 
 
-cdef int walk_watched(mk_ctx *c, uint32_t req, const uint64_t *targets, uint64_t *mask) except -1 nogil:
-    """The same, where a world or an observer wants to hear of each step."""
-    return walk(c, c, req, targets, mask)
-
-
-cdef int dispatch(mk_ctx *c, const mk_strategy *s, uint32_t req, const uint64_t *targets) except -1 nogil:
+cdef inline int form(mk_ctx *c, mk_ctx *o, uint32_t req, const uint64_t *targets) except -1 nogil:
+    """One call, from the mask to the IPIs; *o* as in walk()."""
     cdef uint64_t *mask = NULL
     cdef int called
-    zalloc_cpumask(c, &mask)
+    zalloc_cpumask_step(c, o, &mask)
     get_cpu(c)  # so that put_cpu() in the helper never gives the pCPU up in the middle of the walk
-    if mk_is_bare(c) and mask != NULL:
-        walk(c, <mk_ctx *>&mk_nobody, req, targets, mask)
-    else:
-        walk_watched(c, req, targets, mask)
+    walk(c, o, req, targets, mask)
     called = kick_many(c, mask, (req & MK_REQ_WAIT) != 0)
     put_cpu(c)
     return called
+
+
+cdef int form_watched(mk_ctx *c, uint32_t req, const uint64_t *targets) except -1 nogil:
+    """The same, where a world or an observer wants to hear of each step."""
+    return form(c, c, req, targets)
+
+
+cdef int dispatch(mk_ctx *c, const mk_strategy *s, uint32_t req, const uint64_t *targets) except -1 nogil:
+    if mk_is_bare(c):
+        return form(c, <mk_ctx *>&mk_nobody, req, targets)
+    return form_watched(c, req, targets)
 
 
 cdef mk_strategy table

@@ -11,9 +11,23 @@ import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
+
+from minikvm.cli.main import cli
 
 ROOT = Path(__file__).parents[2]
 BUILD = "from setuptools import setup; setup()"
+RUN_EACH = """
+import contextlib, io, sys
+from minikvm.cli.main import cli
+for file in sys.argv[1:]:
+    with contextlib.redirect_stdout(io.StringIO()):
+        try:
+            cli.main(["run", file, "-p", "minikvm_known_bugs", "--duration", "200ms"], prog_name="minikvm")
+        except SystemExit as ended:
+            code = ended.code
+    print(file, code, flush=True)
+"""
 
 
 @pytest.fixture(scope="session")
@@ -41,15 +55,30 @@ def minikvm(known_bugs, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def check(minikvm):
-    """The verdict of `minikvm check FILE ...`. A call that was made before is not made again."""
+def check(known_bugs, tmp_path_factory):
+    """The verdict of `minikvm check FILE ...`, in this process. A call that was made before is not made again."""
     made = {}
+    folder = tmp_path_factory.mktemp("check")
 
     def check(file, *options):
         if (file, options) not in made:
-            done = minikvm("check", file, "--json", *options)
-            assert done.returncode in (0, 1), f"exit code {done.returncode}\n{done.stderr}"
+            line = ["check", str(file), "-p", "minikvm_known_bugs", "--json", "--out", str(folder), *options]
+            with pytest.MonkeyPatch.context() as patch:
+                patch.syspath_prepend(str(known_bugs))
+                done = CliRunner().invoke(cli, line, prog_name="minikvm")
+            assert done.exit_code in (0, 1), f"minikvm {' '.join(line)}: exit code {done.exit_code}\n{done.stderr}"
             made[file, options] = json.loads(done.stdout)
         return made[file, options]
 
     return check
+
+
+@pytest.fixture(scope="session")
+def run_codes(known_bugs):
+    """name -> exit code of `minikvm run configs/bugs/NAME.yaml` for a moment, one after the other in one process of their own."""
+    environment = {**os.environ, "PYTHONPATH": str(known_bugs)}
+    files = sorted(map(str, (ROOT / "configs/bugs").glob("*.yaml")))
+    line = [sys.executable, "-c", RUN_EACH, *files]
+    done = subprocess.run(line, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, f"exit code {done.returncode} after {done.stdout}\n{done.stderr}"
+    return {Path(line.split()[0]).stem: int(line.split()[1]) for line in done.stdout.splitlines()}

@@ -12,6 +12,9 @@ import time
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
+
+from minikvm.cli.main import cli
 
 ROOT = Path(__file__).parents[2]
 SEED = ROOT / "configs/seed-wait-1vcpu-2entries.yaml"
@@ -58,18 +61,49 @@ class Lazy(Strategy):
         return False
 '''
 
+MARKER = '''
+from pathlib import Path
+
+from minikvm.kinds import Injector
+
+Path("started").touch()
+
+
+class Nobody(Injector):
+    """Is asked at no point of a check: the file is only there to be imported."""
+
+    name = "nobody"
+    points = ("kick.begin",)
+
+    def at(self, vm, point, vcpu):
+        return None
+'''
+
 
 @pytest.fixture
-def command(tmp_path):
-    """Run `minikvm check ...` in an empty folder."""
+def command(tmp_path, monkeypatch):
+    """Run `minikvm check ...` in an empty folder, in this process: a start of Python costs more than most checks."""
+    monkeypatch.chdir(tmp_path)
 
-    def command(*arguments, code=None):
-        line = [sys.executable, "-I", "-m", "minikvm", "check", *map(str, arguments)]
-        done = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
-        assert code is None or done.returncode == code, f"exit code {done.returncode}, expected {code}\n{done.stdout}\n{done.stderr}"
+    def command(*arguments, code):
+        done = CliRunner().invoke(cli, ["check", *map(str, arguments)], prog_name="minikvm")
+        assert done.exit_code == code, f"exit code {done.exit_code}, expected {code}\n{done.stdout}\n{done.stderr}"
         return done
 
     return command
+
+
+@pytest.fixture
+def process(tmp_path):
+    """The same as a process of its own."""
+
+    def process(*arguments, code):
+        line = [sys.executable, "-I", "-m", "minikvm", "check", *map(str, arguments)]
+        done = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+        assert done.returncode == code, f"exit code {done.returncode}, expected {code}\n{done.stdout}\n{done.stderr}"
+        return done
+
+    return process
 
 
 @pytest.fixture
@@ -84,18 +118,27 @@ def plugin(tmp_path):
     return plugin
 
 
+def cpu_seconds(process):
+    """What a process has used so far; of one that has ended, enough."""
+    try:
+        fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 1e9
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def large():
     return [word for setting in LARGE for word in ("--set", setting)]
 
 
-def test_a_strategy_that_holds_ends_with_0(command):
-    done = command(SEED, "--strategy", "upstream", "--model", "sc,tso", code=0)
+def test_a_strategy_that_holds_ends_with_0(process):
+    done = process(SEED, "--strategy", "upstream", "--model", "sc,tso", code=0)
     assert re.search(r"holds \(\d+ executions, exhausted\)", done.stdout)
     assert "robust: TSO shows nothing that SC lacks" in done.stdout
 
 
-def test_a_violation_ends_with_1_and_leaves_a_schedule_that_the_verdict_names(command, tmp_path):
-    done = command(SEED, "--strategy", "v1-bitmap", "--model", "sc", code=1)
+def test_a_violation_ends_with_1_and_leaves_a_schedule_that_the_verdict_names(process, tmp_path):
+    done = process(SEED, "--strategy", "v1-bitmap", "--model", "sc", code=1)
     assert "counterexample-v1-bitmap-sc-P1.json" in done.stdout
     assert json.loads((tmp_path / "counterexample-v1-bitmap-sc-P1.json").read_text())["property"] == "P1"
 
@@ -202,9 +245,15 @@ def test_an_interrupted_check_prints_what_it_has_and_can_go_on(command, tmp_path
     config = ROOT / "configs/quickstart.yaml"
     options = ["--model", "sc", "--set", "check.initiators=1", "--json"]
     whole = json.loads(command(config, *options, code=0).stdout)["cells"][0]
-    line = [sys.executable, "-I", "-m", "minikvm", "check", str(config), *options, "--checkpoint", "far.json"]
+    (tmp_path / "marker.py").write_text(MARKER)
+    line = [sys.executable, "-I", "-m", "minikvm", "check", str(config), "-p", "marker.py", *options, "--checkpoint", "far.json"]
     process = subprocess.Popen(line, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=dict(os.environ))
-    time.sleep(1.2)
+    # Not by the clock, which goes on where the process does not get a CPU: it explores when it has worked for a while since its imports.
+    while process.poll() is None and not (tmp_path / "started").exists():
+        time.sleep(0.02)
+    started = cpu_seconds(process)
+    while process.poll() is None and cpu_seconds(process) < started + 0.4:
+        time.sleep(0.02)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
     if process.returncode == 0:
@@ -223,6 +272,6 @@ def test_a_checkpoint_of_something_else_is_refused(command, tmp_path):
     assert "far.json is a checkpoint of something else" in done.stderr
 
 
-def test_quickstart_is_exhausted_in_every_model_that_it_names(command):
-    verdict = json.loads(command(ROOT / "configs/quickstart.yaml", "--json", "--jobs", "2", code=0).stdout)
+def test_quickstart_is_exhausted_in_every_model_that_it_names(process):
+    verdict = json.loads(process(ROOT / "configs/quickstart.yaml", "--json", "--jobs", "2", code=0).stdout)
     assert [(cell["model"], cell["exhausted"]) for cell in verdict["cells"]] == [("sc", True), ("tso", True), ("lkmm", True)]

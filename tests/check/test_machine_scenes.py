@@ -36,3 +36,45 @@ def test_a_vcpu_that_a_sticky_request_keeps_out_stays_in_user_space(violated):
 
 def test_two_callers_that_wait_for_one_vcpu_both_see_it_leave(violated):
     assert violated("bugs/m01.yaml") == set()
+
+
+OVERCOMMIT = """\
+vm: {name: overcommit, vcpus: 2}
+guest: {enter_us: forever}
+workload:
+  - {request: TLB_FLUSH, wait: true, targets: all, from: {pcpu: 3}, count: 1}
+check: {vcpus: 2, pcpus: 1, entries: 1, calls: 1, faults: 0, models: [sc]}
+"""
+
+
+@pytest.fixture
+def overcommitted(check, tmp_path_factory):
+    """The properties that two vCPUs on one pCPU and a flush violate."""
+    path = tmp_path_factory.getbasetemp() / "overcommit.yaml"
+    path.write_text(OVERCOMMIT)
+
+    def overcommitted(*options):
+        (cell,) = check(path, *options)["cells"]
+        assert cell["exhausted"]
+        return {p for p, said in cell["properties"].items() if said["verdict"] == "violated"}
+
+    return overcommitted
+
+
+@pytest.mark.parametrize("options", [(), ("--set", "check.tasks=shared", "--set", "check.faults=1")])
+def test_a_guest_that_rests_on_a_pcpu_that_another_vcpu_waits_for_is_no_deadlock(overcommitted, options):
+    assert overcommitted(*options) == set()
+
+
+def test_an_acknowledgement_that_never_comes_is_a_deadlock_on_a_shared_pcpu_too(overcommitted):
+    assert "P7" in overcommitted("--set", "injectors=[lost-ipi]", "--set", "check.faults=1")
+
+
+@pytest.mark.parametrize(("options", "lost"), [(("--strategy", "v1-bitmap"), {"P1", "P2"}), (("--loop", "m07"), {"P1"})])
+def test_a_kick_that_is_lost_is_found_on_a_shared_pcpu_too(overcommitted, options, lost):
+    assert overcommitted(*options) == lost
+
+
+def test_a_vcpu_that_waits_at_a_gate_lets_the_task_that_will_open_it_run_on_its_pcpu(overcommitted):
+    gate = "[{request: MCLOCK_INPROGRESS, targets: [0], from: {pcpu: 0}, count: 1}]"
+    assert overcommitted("--set", f"workload={gate}", "--set", "check.tasks=shared", "--set", "check.faults=1") == set()

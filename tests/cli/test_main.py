@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -117,3 +118,11 @@ def test_a_reader_that_goes_away_during_the_help_is_no_traceback(start):
     process = start("--help", stdout=write)
     os.close(write)
     assert process.communicate(timeout=60)[1] == "" and process.returncode == 141
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+def test_output_that_cannot_be_written_is_exit_code_2_and_a_sentence(start):
+    with open("/dev/full", "w", encoding="utf-8") as full:
+        process = start("schema", "--no-plugins", stdout=full)
+        stderr = process.communicate(timeout=30)[1]
+    assert (process.returncode, stderr) == (2, "minikvm: error: the output cannot be written: No space left on device\n")

@@ -1,6 +1,7 @@
 """``minikvm validate`` and ``minikvm schema``."""
 
 import json
+import re
 
 
 def test_a_right_file_is_fine(invoke, config, parts):
@@ -25,6 +26,11 @@ def test_an_unknown_name_is_a_problem_with_its_place(invoke, config):
     assert result.exit_code == 2 and "small.yaml:3:11" in result.stderr and "test-strategy" in result.stderr
 
 
+def test_a_built_in_that_is_left_out_is_a_problem_that_says_so(invoke, config, parts):
+    result = invoke("validate", config, "-p", parts, "-p", "no:stale-cpu", "--set", "injectors=[stale-cpu]")
+    assert result.exit_code == 2 and "got stale-cpu" in result.stderr and "left out by -p no:stale-cpu" in result.stderr
+
+
 def test_an_option_of_a_plugin_is_checked(invoke, config, parts):
     result = invoke("validate", config, "-p", parts, "--set", "strategy={name: test-strategy, batch: 65}")
     assert result.exit_code == 2 and "batch" in result.stderr
@@ -44,3 +50,24 @@ def test_set_leaves_the_other_places_of_an_anchor_alone(invoke, config, parts):
 def test_the_schema_is_json_and_knows_the_plugins_named(invoke, parts):
     text = invoke("schema", "-p", parts).output
     assert json.loads(text)["type"] == "object" and "test-strategy" in text
+
+
+def test_the_schema_offers_the_options_that_plugins_declare(invoke, parts):
+    tree = json.loads(invoke("schema", "-p", parts).output)
+    assert tree["$defs"]["strategy.test-strategy"]["properties"]["batch"]["type"] == "integer"
+    assert tree["$defs"]["injector.delay"]["properties"]["points"]["description"]
+    assert {"$ref": "#/$defs/strategy.test-strategy"} in tree["properties"]["strategy"]["anyOf"]
+    assert {"$ref": "#/$defs/injector.delay"} in tree["properties"]["injectors"]["items"]["anyOf"]
+
+
+def test_the_schema_knows_no_other_options_of_a_plugin_but_leaves_unknown_plugins_alone(invoke):
+    tree = json.loads(invoke("schema", "--no-plugins").output)
+    *_, another = tree["properties"]["strategy"]["anyOf"]
+    assert tree["$defs"]["strategy.upstream"]["additionalProperties"] is False
+    assert "upstream" in another["properties"]["name"]["not"]["enum"] and another["additionalProperties"] is True
+
+
+def test_every_reference_of_the_schema_leads_somewhere(invoke, parts):
+    text = invoke("schema", "-p", parts).output
+    known = json.loads(text)["$defs"]
+    assert {name for name in re.findall(r'"#/\$defs/([^"]+)"', text)} <= set(known)

@@ -193,7 +193,7 @@ BAD_YAML = {
         ],
     ),
     "deep nesting": (
-        "vm: " + "[" * 1000 + "]" * 1000 + "\n",
+        "vm: " + "[" * 900 + "]" * 900 + "\n",
         [
             (
                 "f.yaml:1:36: vm[0][0][0][0][0][0][0][0][0][0][0][0][0][0][0][0][0][0][0][0][0][0][0][0][0]...: got "
@@ -272,3 +272,9 @@ def parser(request, monkeypatch):
 def test_a_text_that_is_no_yaml_of_ours_is_explained(case, complaints):
     text, expected = BAD_YAML[case]
     assert complaints(text) == expected
+
+
+@pytest.mark.usefixtures("parser")
+def test_nesting_that_is_too_deep_for_the_parser_is_explained_as_ours(complaints):
+    (complaint,) = complaints("vm: " + "[" * 5000 + "]" * 5000 + "\n")
+    assert complaint.endswith("got more than 32 levels, expected at most 32 levels of nesting")

@@ -89,3 +89,11 @@ def test_many_c_files_are_loaded_at_once_and_stay_apart(manager):
             vm.dispatch(0, [1])
     assert {form: {vm.visited for vm in some} for form, some in vms.items()} == {
         form: {VCPUS if form == "linear" else 1} for form in TWINS}
+
+
+def test_a_file_that_only_takes_a_bitmap_gets_a_full_one_for_all_vcpus(manager, tmp_path):
+    text = (FORMS / "upstream.c").read_text()
+    (tmp_path / "my.c").write_text(text[: text.index("bool kvm_make_all_cpus_request")])
+    vm = Standalone(VCPUS, PCPUS, strategy=manager.create("strategy", str(tmp_path / "my.c")), record=True, holes=HOLES)
+    vm.dispatch(0, None)
+    assert [vm.state(idx)[3] for idx in PLACES] == [1] * len(PLACES)

@@ -87,8 +87,9 @@ def root():
 
 @pytest.fixture
 def workplace(tmp_path, monkeypatch):
-    """An empty current folder with the shipped configurations in it, and a terminal of 80 columns."""
+    """An empty current folder with the shipped configurations and the litmus tests in it, and a terminal of 80 columns."""
     (tmp_path / "configs").symlink_to(ROOT / "configs")
+    (tmp_path / "tests").symlink_to(ROOT / "tests")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "80")
     return tmp_path

@@ -9,7 +9,7 @@ from minikvm import VM
 from minikvm.config import loads
 from minikvm.plugins import Manager
 
-PATIENCE_MS = 150
+PATIENCE_MS = 100
 """watchdog.suspect_ms where a violation is expected; a false alarm needs more than that, so small is safe."""
 
 

@@ -14,6 +14,7 @@ import yaml
 from minikvm import VM
 from minikvm.config import ConfigError
 from minikvm.live.vm import VMError
+from minikvm.pluginload import PluginError
 from minikvm.plugins import Manager
 
 LONG = {"request": "EVENT", "targets": "all", "from": {"pcpu": 0}, "every": "2ms"}
@@ -114,8 +115,11 @@ def process(written):
     """Start ``minikvm run --json`` as a process of its own; ended by force after the test if need be."""
     started = []
 
-    def process(*arguments, **sections):
+    def process(*arguments, descriptors=None, **sections):
         command = [sys.executable, "-I", "-m", "minikvm", "run", written(**sections), "--json", *arguments]
+        if descriptors is not None:  # not by a shell's ulimit: dash crashes under ThreadSanitizer
+            fewer = f"import os, resource, sys; resource.setrlimit(resource.RLIMIT_NOFILE, ({descriptors},) * 2)"
+            command = [sys.executable, "-I", "-c", f"{fewer}; os.execv(sys.argv[1], sys.argv[1:])", *command]
         started.append(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
         return started[-1]
 
@@ -270,3 +274,77 @@ def test_no_memory_for_the_kick_masks_at_start_is_exit_code_2_and_a_clear_messag
     assert one.returncode == 2, (out, err)
     assert "Traceback" not in err
     assert "kick mask" in err.lower() and ("ENOMEM" in err or "memory" in err.lower())
+
+
+HALF_OPEN = """
+from minikvm.kinds import Backend
+
+
+class HalfOpen(Backend):
+    \"""Has no third doorbell.\"""
+
+    name = "half-open"
+    capabilities = frozenset({"acknowledges", "interrupts-sleep"})
+    doors = []
+    closed = []
+
+    def open(self, doorbell):
+        self.doors.append(doorbell)
+        if doorbell.pcpu == 2:
+            raise OSError("no more doorbells")
+
+    def close(self, doorbell):
+        self.closed.append(doorbell.pcpu)
+
+    def ring(self, vm, doorbell): ...
+    def wait(self, vm, doorbell, timeout_ns): ...
+"""
+
+
+@pytest.fixture
+def half_open(config, manager_with):
+    """A back end whose third doorbell could not be opened: its class, after the VM that was not to be."""
+    plugins = manager_with(HALF_OPEN)
+    with pytest.raises(PluginError, match="backend half-open failed to open: OSError: no more doorbells"):
+        VM(config(plugins, backend="half-open"), plugins).__enter__()
+    return plugins.get("backend", "half-open").cls
+
+
+def test_only_the_doorbells_that_were_opened_are_closed(half_open):
+    assert sorted(half_open.closed) == [0, 1]
+
+
+@pytest.mark.parametrize("pcpu", [0, 1, 2])
+def test_no_doorbell_outlives_its_slot(half_open, pcpu):
+    with pytest.raises(RuntimeError, match=f"the doorbell of pCPU {pcpu} is closed"):
+        half_open.doors[pcpu].pending  # noqa: B018 (a read of freed memory is what must not happen)
+
+
+def test_a_host_without_another_thread_is_a_configuration_error_and_leaves_none(config, manager, monkeypatch):
+    start, started = threading.Thread.start, []
+
+    def fail_the_third(thread):
+        started.append(thread)
+        if len(started) == 3:
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", fail_the_third)
+    with pytest.raises(ConfigError, match=r"vm\.vcpus: got 4, expected no more vCPUs than the host has threads .*can't start new thread"):
+        VM(config(), manager).__enter__()
+
+
+def test_a_host_without_file_descriptors_is_exit_code_2_and_a_clear_message(process):
+    one = process(descriptors=30, backend="eventfd", host={"sockets": 1, "cores": 40, "threads": 1})
+    _, stderr = one.communicate(timeout=30)
+    assert one.returncode == 2, stderr
+    assert "backend: got eventfd, expected a back end for which the host has a doorbell a pCPU, 40 in all" in stderr
+    assert "Too many open files" in stderr and "Traceback" not in stderr
+
+
+def test_a_vm_that_did_not_start_has_nothing_to_report(config, manager_with):
+    plugins = manager_with(HALF_OPEN)
+    vm = VM(config(plugins, backend="half-open"), plugins)
+    with pytest.raises(PluginError):
+        vm.__enter__()
+    assert vm.report is None

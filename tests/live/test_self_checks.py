@@ -2,12 +2,16 @@
 
 import pytest
 
+from minikvm.pluginload import PluginError
+
 PLUGINS = '''
 import time
 
+from minikvm.core.requests import RequestRegistry
 from minikvm.kinds import REQUEST_NO_ACTION, REQUEST_NO_WAKEUP, REQUEST_WAIT, Injector, Loop, Strategy
 
 IN_GUEST = 1
+REQUESTS = RequestRegistry()
 
 
 class Correct(Strategy):
@@ -129,6 +133,40 @@ class OneTooMany(Correct):
         return sorted({0, *targets})
 
 
+class UnderTheLock(Correct):
+    """The vCPU's lock is taken for the look at its mode, and given back."""
+
+    name = "gives-it-back"
+
+    def needs_ipi(self, vm, vcpu, request):
+        vm.lock(vcpu)
+        needs = super().needs_ipi(vm, vcpu, request)
+        self.leave(vm, vcpu)
+        return needs
+
+    def leave(self, vm, vcpu):
+        vm.unlock(vcpu)
+
+
+class NeverGivesBack(UnderTheLock):
+    """It is never given back."""
+
+    name = "never-gives-it-back"
+
+    def leave(self, vm, vcpu):
+        pass
+
+
+class LeavesAGate(Correct):
+    """Closes an entry gate of its own, and forgets it."""
+
+    name = "leaves-a-gate"
+
+    def after(self, vm, request, targets):
+        for vcpu in vm.for_each_vcpu(targets):
+            vm.make_request(REQUESTS["MCLOCK_INPROGRESS"], vcpu)
+
+
 class Whole(Loop):
     """A correct run loop in steps. The others below change one."""
 
@@ -154,6 +192,24 @@ class Whole(Loop):
 
     def handle(self, vm, vcpu):
         vm.handle_requests(vcpu)
+
+
+class Unannounced(Whole):
+    """The guest is entered, and nobody is told."""
+
+    name = "unannounced"
+
+    def enter(self, vm, vcpu):
+        self.handle(vm, vcpu)
+        with vm.preempt_disabled():
+            vm.irq_disable()
+            vm.set_mode(vcpu, IN_GUEST)
+            vm.enter_barrier(vcpu)
+            if not vm.last_check(vcpu)[0]:
+                vm.enter_guest(vcpu)
+            vm.set_mode(vcpu, 0)
+            vm.irq_enable()
+        return True
 
 
 class NeverConsumes(Whole):
@@ -206,6 +262,9 @@ ASLEEP = {**PINNED, "guest": {"enter_us": 50, "halt_ratio": 1, "halt_us": "forev
 SOME = {**PINNED, "workload": [line("EVENT", False, targets=[1, 2])]}
 ONE = {"vm": {"vcpus": 1}, "placement": {"pins": {0: 1}}, "workload": [line("EVENT", False, targets=[0])]}
 
+TWO_LOCKERS = {**FOREVER, "workload": [line("EVENT", False, count=1), line("EVENT", False, count=1, **{"from": {"pcpu": 4}})],
+               "host": {"sockets": 1, "cores": 5, "threads": 1}}
+
 STRATEGIES = [
     ("drops-wait", WAITING, "P2", "waiting call EVENT returned while vCPU"),
     ("ignores-exiting", TWO_CALLERS, "P2", "waiting call EVENT returned while vCPU"),
@@ -215,6 +274,9 @@ STRATEGIES = [
     ("never-wakes", ASLEEP, "P3", "rests asleep although a request that must wake it was made"),
     ("misses-one", SOME, "P8", "vCPU 2 is a target and was not touched by the call EVENT"),
     ("one-too-many", SOME, "P8", "vCPU 0 is no target and was touched by the call EVENT"),
+    ("never-gives-it-back", PLAIN, "P7", "waits for ever for a lock, which it holds itself and never releases"),
+    ("never-gives-it-back", TWO_LOCKERS, "P7", "waits for ever for a lock, which task 0 on pcpu"),
+    ("leaves-a-gate", PLAIN, "P5", "waits for ever at an entry gate: its requester is gone"),
 ]
 LOOPS = [
     ("never-consumes", ONE, "P5", "vCPU 0 aborts every entry, consumes nothing"),
@@ -239,7 +301,8 @@ def violations(run, plugins):
     return violations
 
 
-@pytest.mark.parametrize(("strategy", "sections", "prop", "sentence"), STRATEGIES, ids=[row[0] for row in STRATEGIES])
+@pytest.mark.parametrize(("strategy", "sections", "prop", "sentence"), STRATEGIES,
+                         ids=[f"{row[0]}-{i}" for i, row in enumerate(STRATEGIES)])
 def test_a_broken_strategy_is_reported_under_its_property(violations, strategy, sections, prop, sentence):
     properties, first, report = violations(strategy=strategy, **sections)
     assert properties == {prop}
@@ -262,6 +325,22 @@ def test_a_broken_run_loop_is_reported_under_its_property(violations, loop, sect
     assert properties == {prop}
     assert sentence in first["sentence"]
     assert report["exit_code"] == 1
+
+
+def test_a_run_loop_that_enters_the_guest_past_the_protocol_is_refused(violations):
+    with pytest.raises(PluginError, match="enters the guest of vCPU 0 past the protocol"):
+        violations(loop="unannounced", **ONE)
+
+
+def test_a_lock_that_is_given_back_is_not_reported(violations):
+    properties, first, _report = violations(strategy="gives-it-back", **TWO_LOCKERS)
+    assert properties == set(), first["sentence"]
+
+
+def test_a_gate_that_is_held_for_longer_than_the_watchdog_waits_is_not_reported(violations):
+    held = [line("MCLOCK_INPROGRESS", True, count=1, hold="600ms", **{"from": {"pcpu": p}}) for p in (0, 3)]
+    properties, first, _report = violations(vm={"vcpus": 3}, placement={"pins": {0: 1, 1: 2, 2: 1}}, workload=held)
+    assert properties == set(), first["sentence"]
 
 
 def test_the_correct_run_loop_is_not_reported(violations):

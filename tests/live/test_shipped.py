@@ -24,7 +24,8 @@ print(json.dumps({"exit_code": report.exit_code, "vcpus": vcpus, "peak_kib": res
 
 @pytest.mark.parametrize("path", CONFIGS, ids=[path.stem for path in CONFIGS])
 def test_a_shipped_configuration_runs_without_a_violation(path):
-    command = [sys.executable, "-I", "-m", "minikvm", "run", str(path), "--duration", "2s", "--json"]
+    impatient = ["--duration", "500ms", "--set", "watchdog.suspect_ms=100"]  # the watchdog's four properties need that long
+    command = [sys.executable, "-I", "-m", "minikvm", "run", str(path), *impatient, "--json"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr or [v["sentence"] for v in json.loads(done.stdout)["violations"]]
     assert json.loads(done.stdout)["totals"]["calls"] > 0

@@ -3,10 +3,12 @@
 import pytest
 
 from minikvm.live.core import WHERE
-from minikvm.live.watchdog import ABORTS_SUSPECT, Watchdog
+from minikvm.live.watchdog import ABORTS_SUSPECT, LOOKS, Watchdog
 
 SUSPECT_NS = 100
-GUEST, ASLEEP, AWAITING, HOST = (WHERE.index(n) for n in ("guest", "blocked", "awaiting acknowledgements", "host"))
+GUEST, ASLEEP, AWAITING, HOST, AT_GATE, LOCK, DONE = (
+    WHERE.index(n) for n in ("guest", "blocked", "awaiting acknowledgements", "host", "awaiting a gate", "lock", "done")
+)
 IN_GUEST, OUTSIDE = 2, 0
 BIT = 1 << 9
 
@@ -23,15 +25,22 @@ class Core:
         self.pauses = []
         self.pending = False
         self.other, self.holder, self.given_up = GUEST, 1, 0
+        self.lock, self.other_lock, self.closed = None, None, 0
 
     def now(self):
         return self.time
 
     def quick_scan(self):
         return [
-            (0, self.where, self.since, self.beats[0], self.phase, self.requests, self.aborts),
-            (1, self.other, 0, self.beats[1], OUTSIDE, 0, 0),
+            (0, self.where, self.since, self.beats[0], self.phase, self.requests, self.aborts, self.lock),
+            (1, self.other, 0, self.beats[1], OUTSIDE, 0, 0, self.other_lock),
         ]
+
+    def name(self, number):
+        return f"thread {number}"
+
+    def left_closed(self):
+        return self.closed
 
     def tenures(self, _pcpu):
         return self.given_up
@@ -199,3 +208,67 @@ def test_two_tenures_without_an_acknowledgement_are_a_deadlock(core, look, unack
     look(), look()
     core.given_up = 2
     assert look(beats=(2, 0)).property == "P7"
+
+
+@pytest.fixture
+def locked_out(core):
+    """Thread 0 finds a lock held by thread 1, whenever it looks."""
+    core.where, core.lock = LOCK, (7, False, 1)
+
+
+def test_a_lock_that_a_thread_which_runs_never_releases_is_p7_and_names_it(look, locked_out):
+    look(0), look()
+    found = look(beats=(LOOKS, 2))
+    assert found.property == "P7"
+    assert "a lock, which thread 1 holds and never releases" in found.sentence
+
+
+def test_a_lock_is_not_judged_by_fewer_looks(look, locked_out):
+    look(0), look()
+    assert look(beats=(LOOKS - 1, 2)) is None
+
+
+def test_a_lock_whose_holder_has_not_run_may_still_be_released(look, locked_out):
+    look(0), look()
+    assert look(beats=(LOOKS, 1)) is None
+
+
+def test_a_lock_whose_holder_has_ended_is_never_released(core, look, locked_out):
+    core.other = DONE
+    look(0), look()
+    assert look(beats=(LOOKS, 0)).property == "P7"
+
+
+def test_a_lock_that_came_to_another_holder_is_another_wait(core, look, locked_out):
+    look(0), look()
+    core.lock = (8, False, 1)
+    assert look(beats=(LOOKS, 2)) is None
+
+
+def test_a_lock_that_its_own_holder_waits_for_is_p7(core, look):
+    core.where, core.lock = LOCK, (7, False, 0)
+    look(0), look()
+    assert "which it holds itself" in look(beats=(LOOKS, 0)).sentence
+
+
+def test_who_waits_at_the_gate_is_reported_after_who_keeps_it_from_opening(core, look):
+    core.lock, core.where, core.other, core.other_lock = (3, True, 1), LOCK, LOCK, (4, False, 1)
+    look(0), look()
+    assert look(beats=(LOOKS, LOOKS)).number == 1
+
+
+def test_a_gate_that_nobody_is_there_to_open_is_p5(core, look):
+    core.where, core.requests, core.closed = AT_GATE, BIT, BIT
+    look(0), look()
+    found = look(beats=(2, 0))
+    assert found.property == "P5" and "its requester is gone" in found.sentence
+
+
+def test_a_gate_whose_requester_is_there_may_stay_closed(core, look):
+    core.where, core.requests = AT_GATE, BIT
+    assert [look(0), look(), look(beats=(2, 2))] == [None] * 3
+
+
+def test_a_caller_that_waits_for_a_lock_may_still_send_the_ipi(core, look, missed):
+    core.other, core.other_lock = LOCK, (7, False, 1)
+    assert [look(beats=(2, 1)) for _ in range(6)] == [None] * 6

@@ -155,6 +155,22 @@ def test_no_and_a_name_leaves_a_plugin_out(install, strategy_text, name):
     assert "mine" not in Manager([f"no:{name}"]).names("strategy")
 
 
+@pytest.mark.parametrize(
+    ("kind", "name"), [("strategy", "upstream"), ("backend", "futex"), ("injector", "stale-cpu"), ("loop", "x86"), ("model", "lkmm")],
+)
+def test_no_and_a_built_ins_name_leaves_it_out(kind, name):
+    manager = Manager([f"no:{name}"], no_plugins=True)
+    assert name not in manager.names(kind) and not manager.warnings
+    with pytest.raises(NotFound, match=f"{kind} '{name}' is left out by -p no:{name}"):
+        manager.get(kind, name)
+
+
+def test_a_plugin_may_stand_in_for_a_built_in_that_is_left_out(plugin_file, strategy_text):
+    file = plugin_file(strategy_text("upstream"))
+    manager = Manager(["no:upstream", str(file)], no_plugins=True)
+    assert manager.get("strategy", "upstream").location == str(file) and not manager.left_out("strategy", "upstream")
+
+
 def test_leaving_out_what_is_not_there_is_a_warning(install, strategy_text):
     install("my-dist", strategy_text("mine"))
     assert any("no:my-dits" in warning and "did you mean my-dist?" in warning for warning in Manager(["no:my-dits"]).warnings)

@@ -21,7 +21,9 @@ cdef struct hb_clocks:
     const uint32_t *fence_before
 
 # Clocks of all events. They hold until the next call on the same OS thread.
-cdef int hb_compute(hb_clocks *h, const mk_graph *g) except -1 nogil
+# kernels: only what orders in the Linux-kernel memory model as well (and not all of that): no smp_wmb(), no smp_rmb(), no barrier that is
+# for RMWs only, no release sequence but of RMWs.
+cdef int hb_compute(hb_clocks *h, const mk_graph *g, bint kernels=*) except -1 nogil
 
 cdef bint fence_acquires(int kind) noexcept nogil
 cdef bint fence_releases(int kind) noexcept nogil

@@ -7,14 +7,16 @@ Starting and joining a thread synchronise. smp_wmb is a release fence, smp_rmb a
 """
 from libc.stdint cimport int32_t, uint8_t, uint32_t
 from libc.string cimport memcpy, memset
-from minikvm.check.fences cimport FENCE_ACQ_REL, FENCE_ACQUIRE, FENCE_RELEASE, FENCE_SEQ_CST
+from minikvm.check.fences cimport (
+    FENCE_ACQ_REL, FENCE_ACQUIRE, FENCE_AFTER_SPINLOCK, FENCE_AFTER_UNLOCK_LOCK, FENCE_RELEASE, FENCE_SEQ_CST)
 from minikvm.check.graph cimport EF_CREATE, EV_FENCE, EV_READ, EV_SYNC, EV_WRITE, event, mk_graph, po_thread
 from minikvm.check.scratch cimport SCRATCH_HB, scratch
 from minikvm.core.world cimport MK_MB_AFTER_ATOMIC, MK_MB_BEFORE_ATOMIC, MK_SMP_MB, MK_SMP_RMB, MK_SMP_WMB
 
 
 cdef bint fence_is_sc(int kind) noexcept nogil:
-    return kind == MK_SMP_MB or kind == MK_MB_BEFORE_ATOMIC or kind == MK_MB_AFTER_ATOMIC or kind == FENCE_SEQ_CST
+    return (kind == MK_SMP_MB or kind == MK_MB_BEFORE_ATOMIC or kind == MK_MB_AFTER_ATOMIC or kind == FENCE_SEQ_CST
+            or kind == FENCE_AFTER_SPINLOCK or kind == FENCE_AFTER_UNLOCK_LOCK)
 
 
 cdef bint fence_acquires(int kind) noexcept nogil:
@@ -28,6 +30,7 @@ cdef bint fence_releases(int kind) noexcept nogil:
 # The threads' state while the events are gone through. All are clocks of stride numbers, one a thread.
 cdef struct state:
     int32_t stride
+    bint kernels
     uint32_t *now       # what happens before the thread's next place
     uint32_t *pending   # what its relaxed reads have got: an acquire fence takes it in
     uint32_t *released  # what its last release fence hands to later writes; 0 without one
@@ -68,7 +71,7 @@ cdef void add_write(state *s, const mk_graph *g, int32_t id) noexcept nogil:
     memcpy(m, s.released + e.thread * s.stride, s.stride * sizeof(uint32_t))
     if releases(e):
         memcpy(m, s.before + <size_t>id * s.stride, s.stride * sizeof(uint32_t))
-    else:
+    elif not s.kernels:
         for i in range(<int32_t>e.index - 1, -1, -1):
             x = &g.ev[th.ev[i]]
             if x.loc == e.loc and releases(x):
@@ -91,7 +94,7 @@ cdef void add_event(state *s, hb_clocks *h, const mk_graph *g, int32_t id) noexc
         join(now if acquires(e) else s.pending + t * s.stride, s.message + <size_t>e.rf * s.stride, s.stride)
     elif e.kind == EV_SYNC and not e.flags & EF_CREATE and e.rf >= 0:
         join(now, s.now + g.ev[e.rf].thread * s.stride, s.stride)
-    if e.kind == EV_FENCE:
+    if e.kind == EV_FENCE and (not s.kernels or e.op == MK_SMP_MB or e.op == FENCE_SEQ_CST):
         fence(s, h, t, place, fence_acquires(e.op), fence_releases(e.op), fence_is_sc(e.op))
     now[t] = place + 1
     memcpy(s.before + <size_t>id * s.stride, now, s.stride * sizeof(uint32_t))
@@ -109,7 +112,7 @@ cdef bint ready(const mk_graph *g, const uint8_t *done, int32_t id) noexcept nog
     return e.kind & EV_READ == 0 and (e.kind != EV_SYNC or e.flags & EF_CREATE) or e.rf < 0 or done[e.rf]
 
 
-cdef int hb_compute(hb_clocks *h, const mk_graph *g) except -1 nogil:
+cdef int hb_compute(hb_clocks *h, const mk_graph *g, bint kernels=False) except -1 nogil:
     """Go through the events in an order of po U rf."""
     cdef state s
     cdef size_t n = g.n, threads = g.stride, i
@@ -121,6 +124,7 @@ cdef int hb_compute(hb_clocks *h, const mk_graph *g) except -1 nogil:
     cdef const po_thread *th
     cdef size_t left = n
     s.stride = g.stride
+    s.kernels = kernels
     s.now = <uint32_t *>memory
     s.pending = s.now + threads * threads
     s.released = s.pending + threads * threads

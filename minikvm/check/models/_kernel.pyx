@@ -1,8 +1,8 @@
 """The relations of the Linux-kernel memory model. See _kernel.pxd, and lkmm.pyx for the sources."""
 from libc.stdint cimport int32_t, uint64_t
 from libc.string cimport memset
-from minikvm.check.explorer cimport OP_LOCK
-from minikvm.check.fences cimport FENCE_SEQ_CST
+from minikvm.check.explorer cimport OP_LOCK, OP_TRYLOCK
+from minikvm.check.fences cimport FENCE_AFTER_SPINLOCK, FENCE_AFTER_UNLOCK_LOCK, FENCE_SEQ_CST
 from minikvm.check.graph cimport (
     EF_CREATE, EF_NORETURN, EF_RMW, EV_FENCE, EV_READ, EV_SYNC, EV_WRITE, event, location, mk_graph, po_thread, rank_of)
 from minikvm.check.models._hb cimport rmw_succeeds
@@ -20,9 +20,14 @@ cdef enum:
 
 # ---- nodes ----
 
+cdef inline bint locks(const event *e) noexcept nogil:
+    """Does it take a spinlock, or try to?"""
+    return e.flags & EF_RMW and (e.op == OP_LOCK or e.op == OP_TRYLOCK)
+
+
 cdef int tags_of(const event *e, bint write) noexcept nogil:
     """One half's tags. A seq_cst access, which the kernel has not, is an acquire or a release; an RMW that fails orders nothing."""
-    cdef bint rmw = e.flags & EF_RMW, lock = rmw and e.op == OP_LOCK
+    cdef bint rmw = e.flags & EF_RMW, lock = locks(e)
     cdef bint orders = not rmw or rmw_succeeds(e)
     cdef int tags = LK_WRITE if write else LK_READ
     if e.order == MK_PLAIN and not rmw:
@@ -50,7 +55,7 @@ cdef bint unlocks(const mk_graph *g, const event *e) noexcept nogil:
         return False
     for i in range(<int32_t>e.index - 1, -1, -1):
         x = &g.ev[g.th[e.thread].ev[i]]
-        if x.loc == e.loc and x.flags & EF_RMW and x.op == OP_LOCK:
+        if x.loc == e.loc and locks(x) and x.kind & EV_WRITE:
             return True
     return False
 
@@ -98,7 +103,7 @@ cdef void fences_of(kernel_graph *k, const mk_graph *g, int32_t t) noexcept nogi
     """Of each access of a thread: what its fences put after it. From the thread's end: the next fence is the one that counts."""
     cdef const po_thread *th = &g.th[t]
     cdef const event *e
-    cdef int32_t end = NEVER, mb = NEVER, wmb = NEVER, rmb = NEVER, after_atomic = NEVER, rmw = NEVER, i, p, x
+    cdef int32_t end = NEVER, mb = NEVER, wmb = NEVER, rmb = NEVER, after_atomic = NEVER, rmw = NEVER, after_lock = NEVER, i, p, x
     for i in range(th.n - 1, -1, -1):
         e = &g.ev[th.ev[i]]
         p = k.start[th.ev[i]]
@@ -113,12 +118,17 @@ cdef void fences_of(kernel_graph *k, const mk_graph *g, int32_t t) noexcept nogi
                 mb = min(mb, rmw)           # [M]; fencerel(Before-atomic); [RMW]; po?; [M]
             elif e.op == MK_MB_AFTER_ATOMIC:
                 after_atomic = p            # [M]; po?; [RMW]; fencerel(After-atomic); [M]
+            elif e.op == FENCE_AFTER_SPINLOCK:
+                after_lock = p              # [M]; po?; [LKW]; fencerel(After-spinlock); [M]
             continue
         if not e.kind & (EV_READ | EV_WRITE):
             continue
         if end == NEVER:
             end = k.node[p].end
-        if e.flags & EF_RMW and e.op != OP_LOCK:
+        if locks(e):
+            if e.kind & EV_WRITE:
+                mb = min(mb, after_lock)
+        elif e.flags & EF_RMW:
             rmw = p
             mb = min(mb, after_atomic)
         if e.order == MK_FULL and rmw_succeeds(e):
@@ -158,6 +168,27 @@ cdef void releases_of(kernel_graph *k, const mk_graph *g) noexcept nogil:
                 for x in range(u.first, w):
                     add_range(row(&k.unlock, x), y + 1, k.node[y].end)
             y = next_in(row(&k.rf, w), y + 1, k.words)
+
+
+cdef void unlock_locks_of(kernel_graph *k, const mk_graph *g, int32_t t) noexcept nogil:
+    """[M]; po; [UL]; (co | po); [LKW]; fencerel(After-unlock-lock); [M], of one thread's fences."""
+    cdef const po_thread *th = &g.th[t]
+    cdef const event *e
+    cdef int32_t i, j, x, u, y, after
+    for i in range(th.n):
+        e = &g.ev[th.ev[i]]
+        if e.kind != EV_FENCE or e.op != FENCE_AFTER_UNLOCK_LOCK:
+            continue
+        after = k.start[th.ev[i]]
+        for j in range(i):
+            e = &g.ev[th.ev[j]]
+            if not (locks(e) and e.kind & EV_WRITE):
+                continue
+            y = writer(k, g, th.ev[j])
+            for u in range(k.n):
+                if k.node[u].unlocks and (has(row(&k.overwrite, u), y) or (k.node[u].first == k.node[y].first and u < y)):
+                    for x in range(k.node[u].first, u):
+                        add_range(row(&k.strong, x), after, k.node[y].end)
 
 
 cdef void depend(kernel_graph *k, const mk_graph *g, int32_t id, int32_t via, uint64_t mask, bint addr, bint data) noexcept nogil:
@@ -314,7 +345,7 @@ cdef int kernel_base(kernel_graph *k, const mk_graph *g, int number, bint everyt
     cdef size_t matrix = <size_t>most * words
     cdef size_t bytes = (RELATIONS * matrix + 4 * words) * sizeof(uint64_t) + most * sizeof(lk_node) + (g.n + 3 * most) * sizeof(int32_t)
     cdef uint64_t *memory = <uint64_t *>scratch(number, bytes + 64)
-    cdef bint syncs = False
+    cdef bint syncs = False, unlock_locks = False
     k.node = <lk_node *>memory
     k.start = <int32_t *>(k.node + most)
     k.order = k.start + g.n
@@ -356,6 +387,10 @@ cdef int kernel_base(kernel_graph *k, const mk_graph *g, int number, bint everyt
         fences_of(k, g, i)
     for i in range(g.n):
         syncs |= g.ev[i].kind == EV_SYNC
+        unlock_locks |= g.ev[i].kind == EV_FENCE and g.ev[i].op == FENCE_AFTER_UNLOCK_LOCK
+    if unlock_locks:
+        for i in range(g.stride):
+            unlock_locks_of(k, g, i)
     if syncs:
         threads_order(k, g)
     releases_of(k, g)

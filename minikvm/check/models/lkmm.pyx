@@ -17,20 +17,23 @@ smp_mb__after_atomic the last RMW and what is before that against what follows; 
 as any RMW. A seq_cst fence is smp_mb; C11's other fences are nothing. A seq_cst access, which the kernel has not, is an acquire or a
 release. spin_unlock is a release store to what the thread has locked. Starting and joining a thread are strong fences.
 
-Not as in the kernel's: executions with a cycle in po and rf are not looked at (the explorer finds none). Plain accesses count as marked
-ones, untorn and unrepeated (plain-coherence therefore asks nothing new); races.pyx takes them as what they are. A compiled program
-states no dependencies and has none here: more is allowed, never less.
+  empty(wr-incoh U rw-incoh U ww-incoh)                  (plain-coherence: only with LKMM(plain=True))
+
+Not as in the kernel's: executions with a cycle in po and rf are not looked at (the explorer finds none). In compiled strategies, and in
+programs unless LKMM(plain=True) is asked, plain accesses count as marked ones, untorn and unrepeated (plain-coherence then asks nothing
+new); races.pyx takes them as what they are. A compiled program states no dependencies and has none here: more is allowed, never less.
 """
 from libc.stdint cimport int32_t, uint64_t
 from libc.string cimport memset
 from minikvm.check.graph cimport EF_RMW, EV_READ, EV_WRITE, NONE, event, mk_graph
 from minikvm.check.model cimport CONSISTENT, HOPELESS, INCONSISTENT, MODEL_KERNEL_RACES, mk_model, model_capsule
-from minikvm.check.models._kernel cimport add_inside, kernel_base, kernel_graph
+from minikvm.check.models._bounds cimport ask, bounds, bounds_of
+from minikvm.check.models._kernel cimport LK_PLAIN, LK_WRITE, add_inside, kernel_base, kernel_graph, lk_node
 from minikvm.check.models._places cimport coherent
 from minikvm.check.models._relation cimport __builtin_ctzll, acyclic, add_image, add_set, has, keep, next_in, put, relation, row
 from minikvm.check.models.sc cimport closes_cycle
 from minikvm.check.scratch cimport SCRATCH_MODEL
-from minikvm.core.world cimport MK_ABI
+from minikvm.core.world cimport MK_ABI, MK_PLAIN
 
 from minikvm.kinds import MemoryModel
 
@@ -220,12 +223,79 @@ cdef int consistent(const mk_model *m, const mk_graph *g, int32_t e, int32_t r) 
     return HOPELESS if closes_kernel_cycle(&k, g, e, r) else INCONSISTENT
 
 
+# ---- plain accesses as what they are ----
+
+cdef bint incoherent(bounds *b, const kernel_graph *k, int32_t x, int32_t y) noexcept nogil:
+    """wr-incoh, rw-incoh, ww-incoh of two accesses of one location in different threads, one of them plain."""
+    cdef const lk_node *first = &k.node[x]
+    cdef const lk_node *second = &k.node[y]
+    if not first.tags & LK_WRITE:
+        if not second.tags & LK_WRITE:
+            return False
+        return incoherent(b, k, y, x)
+    if second.tags & LK_WRITE:
+        if first.rank > second.rank:
+            return incoherent(b, k, y, x)
+        ask(b, k, y)
+        return has(row(&b.ww_vis, y), x)
+    if first.rank == second.rank:
+        ask(b, k, y)
+        return has(row(&b.rw_xbstar, y), x)
+    ask(b, k, x)
+    return first.rank > second.rank and has(row(&b.wr_vis, x), y)
+
+
+cdef int plain_coherence(kernel_graph *k) except -1 nogil:
+    cdef bounds b
+    cdef bint ready = False
+    cdef int32_t x, y
+    for x in range(k.n):
+        if not k.node[x].tags & LK_PLAIN:
+            continue
+        for y in range(k.n):
+            if k.node[x].loc != k.node[y].loc or k.node[x].first == k.node[y].first or (k.node[y].tags & LK_PLAIN and y < x):
+                continue
+            if not ready:
+                bounds_of(&b, k)
+                ready = True
+            if incoherent(&b, k, x, y):
+                return False
+    return True
+
+
+cdef bint has_plain(const mk_graph *g) noexcept nogil:
+    cdef int32_t i
+    for i in range(g.n):
+        if g.ev[i].order == MK_PLAIN and g.ev[i].kind & (EV_READ | EV_WRITE) and not g.ev[i].flags & EF_RMW:
+            return True
+    return False
+
+
+cdef int consistent_with_plain(const mk_model *m, const mk_graph *g, int32_t e, int32_t r) except -1 nogil:
+    cdef kernel_graph k
+    if not has_plain(g):
+        return consistent(m, g, e, r)
+    if not coherent(g, e) or (r != NONE and not coherent(g, r)):
+        return HOPELESS
+    # plain-coherence too: what it forbids is a cycle of po, rf, co and fr.
+    if not closes_cycle(g, e, r):
+        return CONSISTENT
+    kernel_base(&k, g, SCRATCH_MODEL, False)
+    return CONSISTENT if kernel_derive(&k) and plain_coherence(&k) else INCONSISTENT
+
+
 # Not MONOTONE: reading an older write gives less order through rfe.
 cdef mk_model table
 table.abi = MK_ABI
 table.size = sizeof(mk_model)
 table.flags = MODEL_KERNEL_RACES
 table.consistent = consistent
+
+cdef mk_model exact
+exact.abi = MK_ABI
+exact.size = sizeof(mk_model)
+exact.flags = MODEL_KERNEL_RACES
+exact.consistent = consistent_with_plain
 
 
 class LKMM(MemoryModel):
@@ -236,6 +306,11 @@ class LKMM(MemoryModel):
 
     name = "lkmm"
 
+    def __init__(self, options=None, *, plain=False):
+        """plain: plain accesses are what they are (plain-coherence orders them); else they count as marked ones."""
+        super().__init__(options)
+        self.plain = plain
+
     def native(self):
         """The mk_model capsule; its struct is the module's own."""
-        return model_capsule(&table)
+        return model_capsule(&exact if self.plain else &table)

@@ -6,8 +6,9 @@ Tautschnig, TOPLAS 36(2), 2014):
   acyclic(ppo U mfence U implied U rfe U co U fr)                  (global happens-before)
 with ppo = po without write -> read, and implied = write -> read with a locked instruction at either end.
 
-The operations (docs/protocol.md): any RMW is a locked instruction, one that fails a locked read; smp_mb, smp_mb__before_atomic,
-smp_mb__after_atomic and a seq_cst fence are mfence; a seq_cst store is an xchg, as compilers make it; other fences and orders are nothing.
+The operations (docs/protocol.md): any RMW is a locked instruction, one that fails a locked read (but for a trylock, which looks before it
+tries); smp_mb, smp_mb__before_atomic, smp_mb__after_atomic, the locks' own barriers and a seq_cst fence are mfence; a seq_cst store is an
+xchg, as compilers make it; other fences and orders are nothing.
 Starting a thread and joining one order everything before and after.
 
 An RMW is one event here and two in the .cat file. That is exact. Let R and W be its halves, X -> W an edge and R -> Y another: the one
@@ -17,10 +18,12 @@ coherence (X -> Y as well), or Y is after R in program order, and then after W. 
 from libc.stdint cimport int32_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memset
-from minikvm.check.fences cimport FENCE_SEQ_CST
+from minikvm.check.explorer cimport OP_TRYLOCK
+from minikvm.check.fences cimport FENCE_AFTER_SPINLOCK, FENCE_AFTER_UNLOCK_LOCK, FENCE_SEQ_CST
 from minikvm.check.graph cimport (
     EF_CREATE, EF_RMW, EV_FENCE, EV_READ, EV_SYNC, EV_WRITE, NONE, co_next, event, location, mk_graph, po_thread, rank_of)
 from minikvm.check.model cimport MODEL_MONOTONE, MODEL_RF_ORDERS, mk_model, model_capsule
+from minikvm.check.models._hb cimport rmw_succeeds
 from minikvm.check.models._places cimport coherent
 from minikvm.core.world cimport MK_ABI, MK_FULL, MK_MB_AFTER_ATOMIC, MK_MB_BEFORE_ATOMIC, MK_SEQ_CST, MK_SMP_MB
 
@@ -44,8 +47,11 @@ cdef struct coherence:
 cdef inline bint drains(const event *e) noexcept nogil:
     """Does it order all that is before it in program order, and all that is after it?"""
     if e.kind & EV_FENCE:
-        return e.op == MK_SMP_MB or e.op == MK_MB_BEFORE_ATOMIC or e.op == MK_MB_AFTER_ATOMIC or e.op == FENCE_SEQ_CST
-    return e.flags & EF_RMW or e.kind & EV_SYNC or (e.kind == EV_WRITE and (e.order == MK_SEQ_CST or e.order == MK_FULL))
+        return (e.op == MK_SMP_MB or e.op == MK_MB_BEFORE_ATOMIC or e.op == MK_MB_AFTER_ATOMIC or e.op == FENCE_SEQ_CST
+                or e.op == FENCE_AFTER_SPINLOCK or e.op == FENCE_AFTER_UNLOCK_LOCK)
+    if e.flags & EF_RMW:
+        return e.op != OP_TRYLOCK or rmw_succeeds(e)
+    return e.kind & EV_SYNC or (e.kind == EV_WRITE and (e.order == MK_SEQ_CST or e.order == MK_FULL))
 
 
 cdef inline void before(frontier *f, const event *e) noexcept nogil:

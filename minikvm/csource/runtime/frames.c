@@ -1,9 +1,9 @@
 /* frames.c: calls into the user's code, live; and the tables that minikvm calls. Checked code has stacks.c instead of the middle part. */
 #include "runtime.h"
 
-static __thread struct mk_c_frame **cell;
+#define cell (&mk_c_thread.frame)
 
-struct mk_c_frame *frame_here(void) { return cell == NULL ? NULL : *cell; }
+struct mk_c_frame *frame_here(void) { return mk_c_thread.frame; }
 
 enum field field_of(const mk_ctx *c, const volatile void *p, mk_vcpu **vcpu)
 {
@@ -22,7 +22,10 @@ enum field field_of(const mk_ctx *c, const volatile void *p, mk_vcpu **vcpu)
 	}
 }
 
-#ifndef MK_C_CHECKED
+#ifdef MK_C_CHECKED
+#define LEFT_BY_LOOP MK_C_LEFT_LOOP
+#else
+#define LEFT_BY_LOOP MK_C_LEFT_END
 void outside(int (*fn)(mk_ctx *, void *), void *arg)
 {
 	struct mk_c_frame *f = frame_here();
@@ -33,7 +36,10 @@ void outside(int (*fn)(mk_ctx *, void *), void *arg)
 			mk_c_failed = 1;
 		return;
 	}
+	f->operations++;
 	*cell = NULL;
+	if (f->is_loop && note_own_mode(c, f) < 0)
+		leave(f, MK_C_LEFT_EXCEPTION);
 	r = fn(c, arg);
 	*cell = f;
 	mk_c_current = c;
@@ -57,11 +63,14 @@ int call_user(mk_ctx *c, struct mk_c_plugin *self, uint32_t req, int (*fn)(struc
 	int r = 0;
 	memset(&f, 0, offsetof(struct mk_c_frame, out));
 	memset((char *)&f + offsetof(struct mk_c_frame, why), 0, sizeof(f) - offsetof(struct mk_c_frame, why));
-	cell = self->api->cell();
+	if (mk_unlikely(!mk_c_thread.ready))
+		self->api->prepare();
 	f.c = c;
 	f.prev = c->frame;
 	f.self = self;
 	f.req = req;
+	f.call = ++mk_c_thread.calls;
+	f.is_loop = job->is_loop;
 	c->frame = &f;
 	mk_c_current = c;
 	if (_setjmp(f.out) == 0) {
@@ -79,8 +88,9 @@ int call_user(mk_ctx *c, struct mk_c_plugin *self, uint32_t req, int (*fn)(struc
 	}
 	if (f.why != MK_C_LEFT_NOT)
 		return self->api->failed(&f);
-	if (c->world != NULL || c->observer != NULL)
-		r = note_looked(c, &f);
+	c->frame = &f;
+	r = note_own_mode(c, &f) < 0 ? -1 : note_looked(c, &f);
+	c->frame = f.prev;
 	return r;
 }
 #endif
@@ -89,25 +99,19 @@ int call_user(mk_ctx *c, struct mk_c_plugin *self, uint32_t req, int (*fn)(struc
 void __sanitizer_cov_trace_pc(void);
 void __sanitizer_cov_trace_pc(void)
 {
-	struct mk_c_frame *f = cell == NULL ? NULL : *cell;
+	struct mk_c_frame *f = frame_here();
 	if (f == NULL)
 		return;
-#ifdef MK_C_CHECKED
-	f->blocks++;
-	f->last_pc = __builtin_return_address(0);
-#else
-	if (mk_likely(mk_bare_load32(&f->c->vm->stopping, MK_RELAXED) == 0))
+	f->blocks_at[f->blocks++ % 8] = __builtin_return_address(0);
+#ifndef MK_C_CHECKED
+	/* Live, only the VM's end counts: what does not come to its own end soon after it never does. */
+	if (mk_likely(mk_bare_load32(&f->c->vm->stopping, MK_RELAXED) == 0)) {
+		f->blocks_allowed = f->blocks + f->self->max_blocks;
 		return;
-	f->blocks++; /* the VM ends: what does not come to its end soon never does */
-#endif
-	if (mk_unlikely(f->blocks > f->self->max_blocks)) {
-		f->pc = __builtin_return_address(0);
-#ifdef MK_C_CHECKED
-		leave(f, MK_C_LEFT_LOOP);
-#else
-		leave(f, MK_C_LEFT_END);
-#endif
 	}
+#endif
+	if (mk_unlikely(f->blocks > f->blocks_allowed))
+		leave(f, LEFT_BY_LOOP);
 }
 
 /* ---- the tables ---- */
@@ -148,7 +152,7 @@ static int watched_enter(struct mk_c_job *job)
 }
 static int enter(mk_ctx *c, const mk_loop *l, mk_vcpu *v)
 {
-	struct mk_c_job job = { .v = v };
+	struct mk_c_job job = { .is_loop = 1, .v = v };
 	if (call_user(c, l->self, 0, watched_enter, &job) < 0)
 		return -1;
 	return job.result != 0;

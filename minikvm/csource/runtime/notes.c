@@ -62,45 +62,77 @@ static int passed(mk_ctx *c, int point, mk_vcpu *v)
 	return mk_point(c, point, v) < 0 ? -1 : 0;
 }
 
-/* The vCPU stores its own mode: an entry or a walk begins, or ends. */
+/*
+ * The vCPU's own mode. An entry begins before IN_GUEST_MODE is stored and has ended when the guest is left, before OUTSIDE_GUEST_MODE is stored. A plain
+ * store of live code is not seen: then what it means is told at the next operation, which is late by a few instructions. For a beginning that can hide an
+ * offence against P2 and invent none; the end of an entry into the guest is told by mk_c_run_guest(); an aborted one is of no interest to P2.
+ */
+static int begin_entry(mk_ctx *c, struct mk_c_frame *f, mk_vcpu *v)
+{
+	f->entry = ENTRY_PREPARED;
+	f->seen = 0;
+	return passed(c, MK_PT_ENTRY_IRQS_OFF, v) < 0 ? -1 : mk_note(c, MK_EV_ENTRY_BEGIN, v, 0, 0);
+}
+
+static int end_entry(mk_ctx *c, struct mk_c_frame *f, mk_vcpu *v)
+{
+	int entry = f->entry;
+	f->entry = ENTRY_NONE;
+	if (entry == ENTRY_PREPARED && /* the guest was not entered */
+	    (mk_note(c, MK_EV_ENTRY_ABORT, v, f->seen, f->seen == 0) < 0 || passed(c, MK_PT_ENTRY_ABORT, v) < 0))
+		return -1;
+	return entry == ENTRY_PREPARED || entry == ENTRY_AGAIN ? mk_note(c, MK_EV_ENTRY_END, v, 0, 0) : 0;
+}
+
+int note_own_mode(mk_ctx *c, struct mk_c_frame *f)
+{
+	mk_vcpu *v = c->vcpu;
+	uint32_t mode;
+	if (!f->is_loop || v == NULL)
+		return 0;
+	mode = mk_bare_load32(&v->mode, MK_RELAXED);
+	if (mode == MK_OUTSIDE_GUEST_MODE && f->entry != ENTRY_NONE)
+		return end_entry(c, f, v) < 0 ? -1 : passed(c, MK_PT_ENTRY_OUTSIDE, v);
+	if (mode == MK_IN_GUEST_MODE && f->entry == ENTRY_NONE)
+		return begin_entry(c, f, v);
+	return 0;
+}
+
+int note_last_check(mk_ctx *c, struct mk_c_frame *f)
+{
+	if (f->entry != ENTRY_LEFT_AGAIN)
+		return 0;
+	f->entry = ENTRY_AGAIN; /* a fast-path exit: the mode was IN_GUEST_MODE all along, and the last check is repeated */
+	return mk_note(c, MK_EV_ENTRY_BEGIN, c->vcpu, 0, 0);
+}
+
+/* A store that is seen, before and after it. */
 static int own_mode(mk_ctx *c, struct mk_c_frame *f, mk_vcpu *v, uint32_t mode, int before)
 {
 	if (before) {
 		if (mode == MK_IN_GUEST_MODE)
-			return passed(c, MK_PT_ENTRY_IRQS_OFF, v) < 0 ? -1 : mk_note(c, MK_EV_ENTRY_BEGIN, v, 0, 0);
+			return begin_entry(c, f, v);
 		if (mode != MK_OUTSIDE_GUEST_MODE)
 			return 0;
-		if (f->in_walk)
-			return mk_note(c, MK_EV_WALK_END, v, 0, 0);
-		if (!f->in_entry)
-			return 0;
-		if (f->in_entry == 1) { /* the guest was not entered */
-			if (mk_note(c, MK_EV_ENTRY_ABORT, v, f->seen, f->seen == 0) < 0 || passed(c, MK_PT_ENTRY_ABORT, v) < 0)
-				return -1;
-		}
-		return mk_note(c, MK_EV_ENTRY_END, v, 0, 0);
+		return f->in_walk ? mk_note(c, MK_EV_WALK_END, v, 0, 0) : end_entry(c, f, v);
 	}
-	if (mode == MK_IN_GUEST_MODE) {
-		f->in_entry = 1;
-		f->seen = 0;
+	if (mode == MK_IN_GUEST_MODE)
 		return passed(c, MK_PT_ENTRY_MODE, v);
-	}
 	if (mode == MK_READING_SHADOW_PAGE_TABLES) {
 		f->in_walk = 1;
 		return mk_note(c, MK_EV_WALK_BEGIN, v, 0, 0);
 	}
-	if (mode == MK_OUTSIDE_GUEST_MODE) {
-		f->in_entry = f->in_walk = 0;
-		return passed(c, MK_PT_ENTRY_OUTSIDE, v);
-	}
-	return 0;
+	f->in_walk = 0;
+	return mode == MK_OUTSIDE_GUEST_MODE ? passed(c, MK_PT_ENTRY_OUTSIDE, v) : 0;
 }
 
 int note_before(mk_ctx *c, struct mk_c_frame *f, const struct mk_c_access *a, enum field field, mk_vcpu *v)
 {
-	if (field == FIELD_MODE && c->vcpu == v && is_store(a))
+	if (c->vcpu != v || v == NULL || !f->is_loop)
+		return 0;
+	if (field == FIELD_MODE && is_store(a))
 		return own_mode(c, f, v, (uint32_t)a->operand, 1);
-	return 0;
+	return is_load(a) ? note_last_check(c, f) : 0;
 }
 
 static int requests_changed(mk_ctx *c, const struct mk_c_access *a, mk_vcpu *v, uint64_t old)
@@ -138,7 +170,7 @@ int note_after(mk_ctx *c, struct mk_c_frame *f, const struct mk_c_access *a, enu
 	case FIELD_REQUESTS:
 		if (c->vcpu == v && is_load(a)) {
 			f->seen = old;
-			return f->in_entry == 0 ? passed(c, MK_PT_VCPU_CHECK, v) : 0;
+			return f->entry == ENTRY_NONE ? passed(c, MK_PT_VCPU_CHECK, v) : 0;
 		}
 		if (is_load(a) || is_store(a))
 			return 0;

@@ -7,7 +7,7 @@
  */
 #include "runtime.h"
 
-static __thread struct { volatile void *p; int size, order; const void *pc; } pending;
+static __thread struct { volatile void *p; int size, piece, order; const void *pc; } pending;
 
 void plain_begin(struct mk_c_frame *f)
 {
@@ -61,15 +61,23 @@ void collect_write(void)
 		return;
 	pending.p = NULL; /* first: the store comes back here */
 	at = place(pending.pc, p);
-	mk_c_store(p, pending.size, pending.order, bytes_at(p, pending.size), &at);
+	for (int i = 0, size = pending.size, piece = pending.piece < size ? pending.piece : size, order = pending.order; i < size; i += piece)
+		mk_c_store((volatile char *)p + i, piece, order, bytes_at((volatile char *)p + i, piece), &at);
 }
 
 static void plain_read(const volatile void *p, int size, int order, const void *pc)
 {
 	struct mk_c_frame *f = frame_here();
 	struct mk_c_place at;
+	int piece;
 	if (f == NULL || !is_shared(f->c, p))
 		return;
+	piece = pieces_of(f->c, p);
+	if (piece < size) {
+		for (int i = 0; i < size; i += piece)
+			plain_read((const volatile char *)p + i, piece, order, pc);
+		return;
+	}
 	at = place(pc, p);
 	put_bytes((volatile void *)p, size, mk_c_load(p, size, f->quiet ? MK_RELAXED : order, &at));
 }
@@ -82,6 +90,7 @@ static void plain_write(volatile void *p, int size, int order, const void *pc)
 	collect_write();
 	pending.p = p;
 	pending.size = size;
+	pending.piece = pieces_of(f->c, p);
 	pending.order = f->quiet ? MK_RELAXED : order;
 	pending.pc = pc;
 }

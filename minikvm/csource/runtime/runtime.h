@@ -32,8 +32,13 @@ int call_user(mk_ctx *c, struct mk_c_plugin *self, uint32_t req, int (*fn)(struc
 
 /* ---- what an access means (notes.c) ---- */
 
+/* frame.entry: LEFT: the guest was left, the mode not yet stored; LEFT_AGAIN: by a fast-path exit; AGAIN: its last check is being repeated. */
+enum { ENTRY_NONE, ENTRY_PREPARED, ENTRY_GUEST, ENTRY_LEFT, ENTRY_LEFT_AGAIN, ENTRY_AGAIN };
+
 int note_before(mk_ctx *c, struct mk_c_frame *f, const struct mk_c_access *a, enum field field, mk_vcpu *v);
 int note_after(mk_ctx *c, struct mk_c_frame *f, const struct mk_c_access *a, enum field field, mk_vcpu *v, uint64_t old);
+int note_own_mode(mk_ctx *c, struct mk_c_frame *f); /* what plain stores of the vCPU's own mode meant */
+int note_last_check(mk_ctx *c, struct mk_c_frame *f);
 int note_masked(mk_ctx *c, struct mk_c_frame *f, int32_t cpu);
 int note_looked(mk_ctx *c, struct mk_c_frame *f); /* the last look at a vCPU is over */
 
@@ -43,4 +48,7 @@ void plain_range(const volatile void *p, unsigned long bytes, int writes, const 
 void plain_begin(struct mk_c_frame *f);
 void collect_write(void);                         /* the plain write that was announced last has happened */
 bool is_shared(mk_ctx *c, const volatile void *p); /* does the explorer have to know of accesses to it? */
+int make_shared(mk_ctx *c, const volatile void *p); /* of a word on a stack: 0 where it is known as shared already, else -1: begin anew */
+int pieces_of(mk_ctx *c, const volatile void *p);   /* words.c */
+int take_size(mk_ctx *c, const volatile void *p, int size, bool plain);
 #endif

@@ -10,12 +10,15 @@ struct thread {
 	jmp_buf base;   /* where a job begins */
 	jmp_buf inside; /* where the user's code goes on */
 	char *low, *high;
+	uint32_t index; /* in self->threads */
 	int status;
 	int (*fn)(struct mk_c_job *);
 	struct mk_c_job *job;
 	int (*op)(mk_ctx *, void *);
 	void *arg;
 };
+
+#include "words.c"
 
 static struct thread *making; /* under the GIL */
 
@@ -57,50 +60,13 @@ static struct thread *make_thread(void)
 
 void free_stacks(struct mk_c_plugin *self)
 {
-	for (size_t i = 0; i < MK_C_MAX_CONTEXTS * MK_C_MAX_DEPTH; i++) {
-		struct thread *t = self->threads[i];
-		if (t == NULL)
-			continue;
+	for (uint32_t i = 0; i < self->nthreads; i++) {
+		struct thread *t = self->threads[self->in_use[i]];
 		munmap(t->low, MK_C_STACK);
 		free(t->own.second_mask);
 		free(t);
-		self->threads[i] = NULL;
 	}
-}
-
-/* Whose stack is it? The index in self->threads, or -1. */
-static long owner_of(struct mk_c_plugin *self, const volatile void *p)
-{
-	for (uint32_t i = 0; i < 256 * MK_C_MAX_DEPTH; i++) { /* a scene has not so many threads */
-		struct thread *t = self->threads[i];
-		if (t != NULL && (const char *)p >= t->low && (const char *)p < t->high)
-			return (long)i;
-	}
-	return -1;
-}
-
-static int exposed(struct mk_c_plugin *self, uint64_t word)
-{
-	for (uint32_t i = 0; i < self->nexposed; i++)
-		if (self->exposed[i] == word)
-			return 1;
-	return 0;
-}
-
-bool is_shared(mk_ctx *c, const volatile void *p)
-{
-	struct mk_c_frame *f = c->frame;
-	struct thread *t = f->thread;
-	mk_vcpu *v;
-	enum field field;
-	if ((const char *)p >= t->low && (const char *)p < t->high)
-		return f->self->nexposed != 0 && exposed(f->self, (uint64_t)(uintptr_t)p & ~7ull);
-	if ((const char *)p >= f->self->data && (const char *)p < f->self->data_end)
-		return true;
-	field = field_of(c, p, &v);
-	if (field != FIELD_NONE)
-		return field != FIELD_PRIVATE;
-	return owner_of(f->self, p) >= 0;
+	self->nthreads = 0;
 }
 
 static struct thread *thread_of(mk_ctx *c, struct mk_c_plugin *self)
@@ -110,8 +76,14 @@ static struct thread *thread_of(mk_ctx *c, struct mk_c_plugin *self)
 	size_t i = (size_t)c->id * MK_C_MAX_DEPTH + depth;
 	if (depth >= MK_C_MAX_DEPTH || c->id >= MK_C_MAX_CONTEXTS)
 		return NULL;
-	if (self->threads[i] == NULL)
-		self->threads[i] = make_thread();
+	if (self->threads[i] == NULL) {
+		struct thread *t = make_thread();
+		if (t == NULL || self->nthreads == MK_C_MAX_STACKS)
+			return NULL;
+		t->index = (uint32_t)i;
+		self->threads[i] = t;
+		self->in_use[self->nthreads++] = (uint32_t)i;
+	}
 	return self->threads[i];
 }
 
@@ -131,15 +103,20 @@ int call_user(mk_ctx *c, struct mk_c_plugin *self, uint32_t req, int (*fn)(struc
 	f->self = self;
 	memset((char *)f + offsetof(struct mk_c_frame, why), 0, sizeof(*f) - offsetof(struct mk_c_frame, why));
 	f->req = req;
+	f->call = ++mk_c_thread.calls;
+	f->is_loop = job->is_loop;
 	f->depth = outer == NULL ? 0 : outer->depth + 1;
 	f->thread = t;
 	f->own = &t->own;
+	f->stack_low = t->low + 4096;
+	f->blocks_allowed = self->max_blocks;
 	c->frame = f;
 	t->fn = fn;
 	t->job = job;
 	plain_begin(f);
+	if (mk_unlikely(!mk_c_thread.ready))
+		self->api->prepare();
 	for (;;) {
-		cell = self->api->cell();
 		mk_c_current = c;
 		t->status = RUNNING;
 		if (_setjmp(f->out) == 0) {
@@ -186,10 +163,8 @@ void outside(int (*fn)(mk_ctx *, void *), void *arg)
 {
 	struct mk_c_frame *f = *cell;
 	collect_write();
-	if (++f->operations > f->self->max_operations) {
-		f->pc = f->last_pc;
+	if (++f->operations > f->self->max_operations)
 		leave(f, MK_C_LEFT_LOOP);
-	}
 	outside_quietly(fn, arg);
 }
 

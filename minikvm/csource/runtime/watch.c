@@ -28,10 +28,19 @@ static bool in_world(mk_ctx *c, const struct mk_c_access *a)
 	if (c->world == NULL)
 		return false;
 #ifdef MK_C_CHECKED
-	return is_shared(c, a->p);
+	return a->shared;
 #else
 	return a->size >= 4; /* the injected world does the same, and knows no smaller ones */
 #endif
+}
+
+/* Where the user's code was last, for what is said of a loop that does not end. */
+static void remember_place(struct mk_c_frame *f, const char *file, unsigned line)
+{
+	if (f == NULL)
+		return;
+	f->places[f->nplaces % 8].file = file;
+	f->places[f->nplaces++ % 8].line = line;
 }
 
 static const char *const names[] = { NULL, "vcpu.requests", "vcpu.mode", "vcpu.cpu", "vcpu.wait", "vcpu.strategy", NULL };
@@ -45,6 +54,12 @@ static int access(mk_ctx *c, void *arg)
 	uint64_t old = 0;
 	if (names[field] != NULL)
 		a->what = names[field];
+#ifdef MK_C_CHECKED
+	a->shared = is_shared(c, a->p);
+	if (a->shared && (make_shared(c, a->p) < 0 || take_size(c, a->p, a->size, a->order == MK_PLAIN) < 0))
+		return -1;
+#endif
+	remember_place(f, a->file, a->line);
 	if (note_before(c, f, a, field, v) < 0)
 		return -1;
 	if (in_world(c, a)) {
@@ -110,6 +125,10 @@ static int await(mk_ctx *c, void *arg)
 {
 	struct mk_c_access *a = arg;
 	int r;
+#ifdef MK_C_CHECKED
+	if (make_shared(c, a->p) < 0)
+		return -1;
+#endif
 	if (c->world != NULL && c->world->wait_change != NULL) {
 		mk_here(c, a->file, a->line);
 		r = c->world->wait_change(c, (const void *)a->p, a->size, a->order, a->what, a->expected, &a->value);
@@ -133,7 +152,9 @@ uint64_t mk_c_await(const volatile void *p, int size, int order, uint64_t seen, 
 static int lock(mk_ctx *c, void *arg)
 {
 	struct simple *s = arg;
-	return mk_lock_at(c, s->lock, s->at->what, s->at->file, s->at->line);
+	if (mk_lock_at(c, s->lock, s->at->what, s->at->file, s->at->line) < 0)
+		return -1;
+	return mk_bare_load32(&c->vm->stopping, MK_RELAXED) ? MK_C_END : 0; /* who waits for a lock at the VM's end has not got it */
 }
 void mk_c_lock(mk_atomic64 *word, const struct mk_c_place *at)
 {
@@ -235,6 +256,8 @@ void mk_c_masked(int32_t cpu)
 static int handle(mk_ctx *c, void *arg)
 {
 	struct simple *s = arg;
+	if (s->at == NULL) /* before the bit is cleared */
+		return mk_note(c, MK_EV_CONSUME_BEGIN, s->v, (uint64_t)s->number, 0);
 	if (c->vm->machine->handle(c, s->v, (unsigned)s->number) < 0)
 		return -1;
 	if (mk_note(c, MK_EV_CONSUME_END, s->v, (uint64_t)s->number, 0) < 0)
@@ -253,6 +276,11 @@ static int work_pending(mk_ctx *c, void *arg)
 	s->answer = c->vm->machine->work_pending(c);
 	return s->answer < 0 ? -1 : 0;
 }
+void mk_c_handle_begin(mk_vcpu *v, unsigned nr)
+{
+	struct simple s = { .v = v, .number = (int)nr };
+	outside(handle, &s);
+}
 int mk_c_work_pending(const struct mk_c_place *at)
 {
 	struct simple s = { .at = at };
@@ -263,19 +291,22 @@ static int run_guest(mk_ctx *c, void *arg)
 {
 	struct simple *s = arg;
 	struct mk_c_frame *f = c->frame;
-	if (f->in_entry == 2 && (mk_note(c, MK_EV_ENTRY_END, s->v, 0, 0) < 0 || mk_note(c, MK_EV_ENTRY_BEGIN, s->v, 0, 0) < 0))
-		return -1; /* a fast-path exit, after which the last check was repeated */
+	if (note_last_check(c, f) < 0) /* entered again without one */
+		return -1;
 	mk_remember(c, MK_PT_ENTRY_ENTER);
 	if (mk_note(c, MK_EV_ENTRY_COMMIT, s->v, 0, 0) < 0 || mk_point(c, MK_PT_ENTRY_ENTER, s->v) < 0)
 		return -1;
-	f->in_entry = 2;
+	f->entry = ENTRY_GUEST;
 	f->ran = 1;
 	mk_here(c, s->at->file, s->at->line);
 	s->answer = c->vm->machine->enter_guest(c, s->v);
 	if (s->answer < 0)
 		return -1;
 	mk_remember(c, MK_PT_ENTRY_EXIT);
-	return mk_point(c, MK_PT_ENTRY_EXIT, s->v) < 0 ? -1 : 0;
+	if (mk_point(c, MK_PT_ENTRY_EXIT, s->v) < 0 || mk_note(c, MK_EV_ENTRY_END, s->v, 0, 0) < 0)
+		return -1;
+	f->entry = s->answer ? ENTRY_LEFT_AGAIN : ENTRY_LEFT;
+	return 0;
 }
 int mk_c_run_guest(mk_vcpu *v, const struct mk_c_place *at)
 {
@@ -312,13 +343,12 @@ void mk_c_call_many(const uint64_t *mask, int wait, const struct mk_c_place *at)
 
 /* The context has memory for one mask; who takes a second one at the same time gets it from the heap, and it is kept. */
 static __thread uint64_t *second_mask;
-static __thread int masks_used; /* bare */
 static uint64_t **second_of(struct mk_c_frame *f) { return f != NULL && f->own != NULL ? &f->own->second_mask : &second_mask; }
 uint64_t *mk_c_alloc_mask(void)
 {
 	mk_ctx *c = mk_c_current;
 	struct mk_c_frame *f = frame_here();
-	int *used = f == NULL ? &masks_used : &f->masks;
+	int *used = f == NULL ? &mk_c_masks : &f->masks;
 	struct simple s = { .answer = 1 };
 	uint64_t *mask;
 	if (f != NULL) {
@@ -346,16 +376,25 @@ uint64_t *mk_c_alloc_mask(void)
 void mk_c_free_mask(uint64_t *mask)
 {
 	struct mk_c_frame *f = frame_here();
-	int *used = f == NULL ? &masks_used : &f->masks;
+	int *used = f == NULL ? &mk_c_masks : &f->masks;
 	if (mask != NULL)
 		*used &= mask == *second_of(f) ? ~2 : ~1;
 }
 
-static __thread unsigned long thread_targets[MK_MAX_VCPUS / 64];
+static __thread unsigned long *thread_targets;
 unsigned long *mk_c_targets(mk_ctx *c, const uint64_t *targets)
 {
 	struct mk_c_frame *f = frame_here();
-	unsigned long *long_targets = f != NULL && f->own != NULL ? f->own->targets : thread_targets;
+	unsigned long *long_targets;
+	if (f != NULL && f->own != NULL) {
+		long_targets = f->own->targets;
+	} else {
+		if (thread_targets == NULL)
+			thread_targets = calloc(MK_MAX_VCPUS / 64, 8); /* for as long as the thread lives */
+		long_targets = thread_targets;
+		if (long_targets == NULL)
+			mk_c_bug("no memory for a bitmap of KVM_MAX_VCPUS bits", __FILE__, __LINE__);
+	}
 	for (uint32_t i = 0; i < c->vm->vcpu_words; i++)
 		long_targets[i] = targets != NULL ? targets[i] : ~0ul;
 	if (c->vm->nr_vcpus % 64)

@@ -6,11 +6,14 @@
 #include <setjmp.h>
 #include <signal.h>
 #include "minikvm.h"
+#include "kernel/watch.h"
 
 #define MK_C_END 2 /* the VM's end came first */
 #define MK_C_MAX_DEPTH 4 /* calls in one context, one inside the other: an interrupt's inside a task's */
 #define MK_C_MAX_CONTEXTS 16384
 #define MK_C_STACK (256 * 1024)
+#define MK_C_MAX_STACKS 1024
+#define MK_C_MAX_WORDS 1024
 
 typedef struct mk_c_frame mk_c_frame; typedef struct mk_c_plugin mk_c_plugin; typedef struct mk_c_api mk_c_api;
 typedef struct mk_c_library mk_c_library;
@@ -23,8 +26,10 @@ struct mk_c_access {
 	uint64_t operand, expected, value;
 	const char *what, *file;
 	unsigned line;
+	int shared; /* a check: the explorer has to know of it */
 };
 struct mk_c_job { /* one call of the user's function */
+	int is_loop;
 	uint32_t req;
 	const uint64_t *targets;
 	mk_vcpu *v;
@@ -48,14 +53,20 @@ struct mk_c_frame {
 	int depth, quiet;
 	struct mk_c_look look;
 	/* the vCPU's side */
-	int in_entry, in_walk, ran;
+	int is_loop, entry, in_walk, ran;
 	uint64_t seen;
 	/* of a fault, and of what is said of it */
 	int signo;
-	const void *pc, *address, *last_pc;
+	const void *pc, *address;
+	const void *blocks_at[8];    /* the last basic blocks, of `blocks` */
+	struct { const char *file; unsigned line; } places[8]; /* of the last operations, of `nplaces` */
+	uint64_t nplaces;
+	const char *stack_low;       /* the lowest byte that may be used, NULL: not known */
 	const char *text, *file;
 	unsigned line;
 	uint64_t blocks, operations; /* how much it did, for those that never end */
+	uint64_t blocks_allowed;
+	uint64_t call;               /* its number on this thread: a frame's memory is used again */
 	int masks;                   /* in use, a bit each */
 	void *thread;                /* a check: its stack */
 	struct mk_c_own *own;        /* a check: what elsewhere is the thread's own; all threads of a scene are one for the C library */
@@ -63,7 +74,7 @@ struct mk_c_frame {
 /* What the loader gives the library. */
 struct mk_c_api {
 	uint32_t abi, size;
-	struct mk_c_frame **(*cell)(void);                         /* this thread's frame, while the user's code runs */
+	void (*prepare)(void);                                     /* this thread, for faults in the user's code */
 	int (*failed)(struct mk_c_frame *f);                       /* raise what `why` says; -1 */
 	/* Where the code is that returns to pc, and which variable of the library an address is in (NULL: none). */
 	int (*place)(struct mk_c_plugin *self, const void *pc, const void *address, const char **file, unsigned *line, const char **symbol);
@@ -77,10 +88,15 @@ struct mk_c_plugin {
 	mk_loop loop;
 	const struct mk_c_api *api;
 	void *owner;
-	uint64_t *exposed;  /* addresses of words on stacks that several threads use */
+	/* What explorations have found out: words on stacks that several threads use, and words that are accessed in pieces (words.c). */
+	uint64_t *exposed;
 	uint32_t nexposed;
+	uint32_t nthreads;  /* of `threads`, those that are there: in_use */
+	uint32_t in_use[MK_C_MAX_STACKS];
+	uint32_t nwords;    /* of the explorer's words that are no vCPU's: by which size they have been accessed */
+	struct { uint64_t word; int size; } words[MK_C_MAX_WORDS];
 	const char *data, *data_end; /* the library's own variables */
-	uint32_t max_operations, pad;
+	uint32_t max_operations;
 	uint64_t max_blocks;
 	void *threads[MK_C_MAX_CONTEXTS * MK_C_MAX_DEPTH]; /* a check's, made when first needed */
 };

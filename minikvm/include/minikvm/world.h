@@ -238,14 +238,17 @@ MK_INLINE int mk_note(mk_ctx *c, int event, mk_vcpu *v, uint64_t a, uint64_t b)
 		return c->observer->event(c, event, v, a, b);
 	return 0;
 }
-/* A spin lock in a 64-bit word: 0 free, 1 held. Acquire and release only; no full barrier. */
+/*
+ * A spin lock in a 64-bit word: 0 free, else held. Acquire and release only; no full barrier. The bare one holds the id of who took it + 1,
+ * so that a deadlock can be told with names: *c* is the context itself, not mk_nobody.
+ */
 MK_INLINE int mk_lock_at(mk_ctx *c, mk_atomic64 *lock, const char *name, const char *file, unsigned line)
 {
 	if (mk_unlikely(c->world != NULL)) {
 		mk_here(c, file, line);
 		return c->world->lock(c, lock, name);
 	}
-	if (mk_likely(mk_bare_rmw64(lock, MK_CMPXCHG, MK_ACQUIRE, 1, 0) == 0))
+	if (mk_likely(mk_bare_rmw64(lock, MK_CMPXCHG, MK_ACQUIRE, (uint64_t)c->id + 1, 0) == 0))
 		return 0;
 	return c->vm->machine->lock_slow(c, lock);
 }

@@ -10,7 +10,7 @@ from .relations import Rel, acyclic, empty, irreflexive
 from .statements import INIT, RMWS
 
 LIVES = ("SPAWN", "JOIN")
-SC_FENCES = ("mb", "sc", "before_atomic", "after_atomic")
+SC_FENCES = ("mb", "sc", "before_atomic", "after_atomic", "after_spinlock", "after_unlock_lock")
 
 
 class Execution:
@@ -57,10 +57,11 @@ class Execution:
         if event.kind == "CHOOSE":
             return
         rmw = s.op in RMWS or s.op == "LOCK"
-        if s.op == "LOCK":
+        locks = s.op == "LOCK" or (s.op == "TRYLOCK" and event.kind == "RMW")
+        if locks:
             self._locked.setdefault(t, []).append(event.loc)
         unlocks = s.op == "UNLOCK" and event.loc in self._locked.get(t, ())
-        marks = [mark for mark, holds in (("RMW", rmw), ("LKR", s.op == "LOCK"), ("UL", unlocks),
+        marks = [mark for mark, holds in (("RMW", rmw and (locks or s.op != "TRYLOCK")), ("LKR", locks), ("UL", unlocks),
                                           ("Noreturn", s.op in RMWS and s.reg is None)) if holds]
         fences = ["F", "F:" + around] if event.kind == "RMW" and s.order == "full" and around else None
         if fences:
@@ -172,10 +173,13 @@ class Kernel:
         wmb = x.W @ x.fencerel("wmb") @ x.W
         rmw = x["RMW"] - x["LKR"]
         unlock_lock = po @ x["UL"] @ (po | x.rf) @ (x["LKR"] & x.R) @ po
+        lkw = x["LKR"] & x.W
         lives = x.po & x.ext  # from before a thread's start to the thread, from the thread to after its join: minikvm's own
         self.strong_fence = m @ (x.fencerel("mb", "sc") | lives
                                  | (x.fencerel("before_atomic") @ rmw @ po.optional())
-                                 | (po.optional() @ rmw @ x.fencerel("after_atomic"))) @ m
+                                 | (po.optional() @ rmw @ x.fencerel("after_atomic"))
+                                 | (po.optional() @ lkw @ x.fencerel("after_spinlock"))
+                                 | (po @ x["UL"] @ (x.co | po) @ lkw @ x.fencerel("after_unlock_lock"))) @ m
         self.nonrw_fence = self.strong_fence | po_rel | acq_po
         self.fence = self.nonrw_fence | wmb | self.rmb
         carry_dep = (x.data @ (x.rf & x.int)).star()  # linux-kernel.bell, since 6.3

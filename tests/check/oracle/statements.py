@@ -10,8 +10,9 @@ from typing import NamedTuple
 
 MASK = (1 << 64) - 1
 ORDERS = ("plain", "relaxed", "once", "acquire", "release", "acq_rel", "sc", "full")
-FENCES = ("mb", "wmb", "rmb", "acquire", "release", "acq_rel", "sc", "before_atomic", "after_atomic", "barrier")
-RMWS = ("ADD", "OR", "AND", "XCHG", "CAS")
+FENCES = ("mb", "wmb", "rmb", "acquire", "release", "acq_rel", "sc", "before_atomic", "after_atomic", "barrier",
+          "after_spinlock", "after_unlock_lock")
+RMWS = ("ADD", "OR", "AND", "XOR", "XCHG", "CAS", "ADD_UNLESS", "TRYLOCK")
 INIT = "init"
 
 
@@ -59,9 +60,11 @@ def parse_statement(text, order):
         return Statement(op, rest[0], register(rest[1]), rest[2] if rest[2:] else order, (), deps)
     if op == "F":
         return Statement(op, order=rest[0] if rest else "mb")
-    if op in ("ADD", "OR", "AND", "XCHG"):
+    if op in ("ADD", "OR", "AND", "XOR", "XCHG"):
         return Statement(op, rest[0], register(rest[1]), rest[3] if rest[3:] else order, (value(rest[2]),), deps)
-    if op == "CAS":
+    if op == "TRYLOCK":
+        return Statement(op, rest[0], register(rest[1]), "acquire", (), deps)
+    if op in ("CAS", "ADD_UNLESS"):  # expected and new; unless and what is added
         return Statement(op, rest[0], register(rest[1]), rest[4] if rest[4:] else order, (value(rest[2]), value(rest[3])), deps)
     if op == "AWAIT":
         orders = [word for word in rest[4:] if word in ORDERS]
@@ -137,10 +140,13 @@ class Node:
         return pc
 
     def val(self, operand):
-        return operand if isinstance(operand, int) else self.registers.get(operand, 0)
+        """A number; or an address, which is the text &x."""
+        return operand if isinstance(operand, int) or operand.startswith("&") else self.registers.get(operand, 0)
 
     def _next(self):
         s = self._statements[self._pc]
+        if s.loc is not None and s.loc.startswith("*"):
+            s = s._replace(loc=self.registers[s.loc[1:]].removeprefix("&"))
         deps = tuple(tuple(sorted({self._last_read[r] for r in names if r in self._last_read})) for names in s.deps)
         if s.op in ("W", "UNLOCK"):
             return Event("W", s, wval=self.val(s.args[0]), deps=deps)
@@ -183,5 +189,11 @@ class Node:
             return 1
         if s.op == "CAS":
             return self.val(s.args[1]) if old == self.val(s.args[0]) else None
+        if s.op == "ADD_UNLESS":
+            return old + self.val(s.args[1]) & MASK if old != self.val(s.args[0]) else None
+        if s.op == "TRYLOCK":
+            return 1 if old == 0 else None
         a = self.val(s.args[0])
-        return {"ADD": old + a, "OR": old | a, "AND": old & a, "XCHG": a}[s.op] & MASK
+        if s.op == "XCHG":
+            return a
+        return {"ADD": old + a, "OR": old | a, "AND": old & a, "XOR": old ^ a}[s.op] & MASK

@@ -97,6 +97,41 @@ MK_INLINE int mk_k_wake_bare(mk_vcpu *v)
 	return 1;
 }
 
+/*
+ * Members of struct mk_vm never change while it lives. A compiler has to believe that an atomic operation changes them, and would read them again at
+ * every vCPU; an asm that names no memory it may take for a function of the address.
+ */
+#if defined(__x86_64__)
+#define MK_K_FIXED32(base, type, field) ({ \
+	uint32_t mk_fixed; \
+	__asm__("movl %c2(%1), %0" : "=r"(mk_fixed) : "r"(base), "i"(offsetof(type, field))); \
+	mk_fixed; \
+})
+#define MK_K_FIXED64(base, type, field) ({ \
+	uint64_t mk_fixed; \
+	__asm__("movq %c2(%1), %0" : "=r"(mk_fixed) : "r"(base), "i"(offsetof(type, field))); \
+	mk_fixed; \
+})
+#elif defined(__aarch64__)
+#define MK_K_FIXED32(base, type, field) ({ \
+	uint32_t mk_fixed; \
+	__asm__("ldr %w0, [%1, %2]" : "=r"(mk_fixed) : "r"(base), "i"(offsetof(type, field))); \
+	mk_fixed; \
+})
+#define MK_K_FIXED64(base, type, field) ({ \
+	uint64_t mk_fixed; \
+	__asm__("ldr %0, [%1, %2]" : "=r"(mk_fixed) : "r"(base), "i"(offsetof(type, field))); \
+	mk_fixed; \
+})
+#endif
+MK_INLINE void mk_k_call_many_bare(const uint64_t *mask, int wait)
+{
+	mk_ctx *c = mk_c_current;
+	const mk_machine *machine = c->vm->machine;
+	if (mk_likely(!mk_c_failed) && mk_unlikely(machine->call_many(c, mask, wait) < 0 || (wait && machine->call_wait(c) < 0)))
+		mk_c_failed = 1;
+}
+
 #ifndef MK_C_RUNTIME /* the runtime has both kinds */
 #define mk_k_load(p, size, order, what) mk_k_load_bare(p, size, order)
 #define mk_k_store(p, size, order, value, what) mk_k_store_bare(p, size, order, value)
@@ -106,6 +141,9 @@ MK_INLINE int mk_k_wake_bare(mk_vcpu *v)
 #define mk_k_lock(lock, what) mk_c_lock(lock, MK_C_HERE(what))
 #define mk_k_unlock(lock, what) mk_bare_store64(lock, MK_RELEASE, 0)
 #define mk_k_wake(v, what) mk_k_wake_bare(v)
+#define mk_k_call_many(mask, wait, what) mk_k_call_many_bare(mask, wait)
+#define mk_k_nr_vcpus(vm) MK_K_FIXED32(vm, mk_vm, nr_vcpus)
+#define mk_k_vcpus(vm) ((mk_vcpu *)MK_K_FIXED64(vm, mk_vm, vcpus))
 #define mk_k_masked(cpu) ((void)(cpu))
 #define mk_k_quiet(more) ((void)0)
 #endif

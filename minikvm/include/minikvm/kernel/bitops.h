@@ -116,10 +116,10 @@ static inline unsigned long find_last_bit(const unsigned long *a, unsigned long 
 	return size;
 }
 /* A walk over KVM_MAX_VCPUS bits ends at the VM's last vCPU: no bit is set behind it, and a VM here is mostly smaller. */
-#define MK_K_WALK(size) (__builtin_constant_p(size) && (size) == MK_MAX_VCPUS ? (unsigned long)mk_c_current->vm->nr_vcpus : (unsigned long)(size))
+#define MK_K_WALK(size) (__builtin_constant_p(size) && (size) == MK_MAX_VCPUS ? (unsigned long)mk_k_nr_vcpus(mk_c_current->vm) : (unsigned long)(size))
 #define for_each_set_bit(bit, addr, size) \
-	for ((bit) = find_next_bit((addr), MK_K_WALK(size), 0); (unsigned long)(bit) < MK_K_WALK(size); \
-	     (bit) = find_next_bit((addr), MK_K_WALK(size), (unsigned long)(bit) + 1))
+	for (unsigned long mk_end = MK_K_WALK(size), mk_first = ((bit) = (__typeof__(bit))find_next_bit((addr), mk_end, 0), 0); \
+	     (void)mk_first, (unsigned long)(bit) < mk_end; (bit) = (__typeof__(bit))find_next_bit((addr), mk_end, (unsigned long)(bit) + 1))
 #define for_each_set_bit_from(bit, addr, size) \
 	for ((bit) = find_next_bit((addr), (size), (bit)); (bit) < (size); (bit) = find_next_bit((addr), (size), (bit) + 1))
 #define for_each_clear_bit(bit, addr, size) \
@@ -133,11 +133,29 @@ static inline unsigned long find_last_bit(const unsigned long *a, unsigned long 
 #define DECLARE_BITMAP(name, bits) unsigned long name[BITS_TO_LONGS(bits)]
 #define MK_K_LAST_WORD(bits) (~0UL >> (-(unsigned long)(bits) % BITS_PER_LONG))
 #define MK_K_EACH_WORD(i, bits) for (unsigned long i = 0, mk_words = BITS_TO_LONGS((unsigned long)(bits)); i < mk_words; i++)
-static __always_inline void bitmap_zero(unsigned long *map, unsigned int bits) { MK_K_EACH_WORD(i, bits) { map[i] = 0; barrier(); } }
-static __always_inline void bitmap_fill(unsigned long *map, unsigned int bits) { MK_K_EACH_WORD(i, bits) { map[i] = ~0UL; barrier(); } }
+#ifdef MK_C_CHECKED
+#define MK_K_APART() barrier()
+#else
+#define MK_K_APART() ((void)0)
+#endif
+static __always_inline void bitmap_zero(unsigned long *map, unsigned int bits)
+{
+	if (bits > 8 * BITS_PER_LONG) {
+		MK_K_EACH_WORD(i, bits) {
+			map[i] = 0;
+			MK_K_APART();
+		}
+		return;
+	}
+	MK_K_EACH_WORD(i, bits) { /* a few words, for which memset() is not to be called */
+		map[i] = 0;
+		barrier();
+	}
+}
+static __always_inline void bitmap_fill(unsigned long *map, unsigned int bits) { MK_K_EACH_WORD(i, bits) { map[i] = ~0UL; MK_K_APART(); } }
 static __always_inline void bitmap_copy(unsigned long *to, const unsigned long *from, unsigned int bits)
 {
-	MK_K_EACH_WORD(i, bits) { to[i] = from[i]; barrier(); }
+	MK_K_EACH_WORD(i, bits) { to[i] = from[i]; MK_K_APART(); }
 }
 static inline bool bitmap_and(unsigned long *to, const unsigned long *a, const unsigned long *b, unsigned int bits)
 {
@@ -163,7 +181,13 @@ static inline bool bitmap_andnot(unsigned long *to, const unsigned long *a, cons
 		any |= (to[i] = a[i] & ~b[i]) & (i + 1 == mk_words ? MK_K_LAST_WORD(bits) : ~0UL);
 	return any != 0;
 }
-static __always_inline bool bitmap_empty(const unsigned long *map, unsigned int bits) { return find_next_bit(map, bits, 0) >= bits; }
+static __always_inline bool bitmap_empty(const unsigned long *map, unsigned int bits)
+{
+	unsigned long any = 0, i = 0;
+	for (; i < bits / BITS_PER_LONG; i++)
+		any |= map[i];
+	return (any | (bits % BITS_PER_LONG ? map[i] & MK_K_LAST_WORD(bits) : 0)) == 0;
+}
 static inline bool bitmap_full(const unsigned long *map, unsigned int bits) { return find_next_zero_bit(map, bits, 0) >= bits; }
 static inline unsigned int bitmap_weight(const unsigned long *map, unsigned int bits)
 {

@@ -128,15 +128,27 @@ static inline struct cpumask *mk_k_mask_of(struct cpumask *mask, unsigned int cp
 }
 
 /* Off the stack, as distributions build it: it may fail (the point kick.alloc_mask, race injector mask-alloc-failure). */
-static inline bool zalloc_cpumask_var(cpumask_var_t *mask, gfp_t flags)
+static __always_inline bool zalloc_cpumask_var(cpumask_var_t *mask, gfp_t flags)
 {
 	(void)flags;
+	if (!MK_C_WATCHED && mk_likely(!(mk_c_masks & 1))) { /* the first one at a time is the context's own */
+		mk_c_masks |= 1;
+		*mask = (cpumask_var_t)mk_c_current->scratch;
+		cpumask_clear(*mask);
+		return true;
+	}
 	*mask = (cpumask_var_t)mk_c_alloc_mask();
 	return *mask != NULL;
 }
 #define alloc_cpumask_var(mask, flags) zalloc_cpumask_var(mask, flags)
 #define zalloc_cpumask_var_node(mask, flags, node) ((void)(node), zalloc_cpumask_var(mask, flags))
-static inline void free_cpumask_var(cpumask_var_t mask) { mk_c_free_mask((uint64_t *)mask); }
+static __always_inline void free_cpumask_var(cpumask_var_t mask)
+{
+	if (!MK_C_WATCHED && mk_likely((uint64_t *)mask == mk_c_current->scratch))
+		mk_c_masks &= ~1;
+	else
+		mk_c_free_mask((uint64_t *)mask);
+}
 static inline bool cpumask_available(cpumask_var_t mask) { return mask != NULL; }
 
 /* ---- per-CPU variables ---- */
@@ -188,7 +200,7 @@ typedef void (*smp_call_func_t)(void *info);
  * make its receiver leave the guest: func has to be an empty function (build.py looks), as KVM's ack_kick() is.
  */
 #define smp_call_function_many(mask, func, info, wait) \
-	((void)(func), (void)(info), mk_c_call_many((mask)->bits, (wait) ? 1 : 0, MK_C_HERE("smp_call_function_many")))
+	((void)(func), (void)(info), mk_k_call_many((mask)->bits, (wait) ? 1 : 0, "smp_call_function_many"))
 #define on_each_cpu_mask(mask, func, info, wait) smp_call_function_many(mask, func, info, wait)
 #define smp_call_function(func, info, wait) smp_call_function_many(cpu_online_mask, func, info, wait)
 #define smp_call_function_single(cpu, func, info, wait) ({ \

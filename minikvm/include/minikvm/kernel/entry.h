@@ -14,6 +14,10 @@
 #define MK_C_ENTRY(name) mk_c_watched_##name
 #else
 #define MK_C_ENTRY(name) mk_c_bare_##name
+#define MK_C_FLAT __attribute__((flatten)) /* the whole call in one function */
+#endif
+#ifndef MK_C_FLAT
+#define MK_C_FLAT
 #endif
 
 #ifdef MK_C_STRATEGY
@@ -77,7 +81,7 @@ MK_C_HIDDEN unsigned long *mk_c_targets(mk_ctx *c, const uint64_t *targets);
 #define MK_C_TARGETS(c, targets) ((targets) != NULL ? (unsigned long *)(targets) : mk_c_targets(c, NULL)) /* NULL: all of them */
 #endif
 
-MK_C_HIDDEN int MK_C_ENTRY(dispatch)(mk_ctx *c, uint32_t req, const uint64_t *targets)
+MK_C_HIDDEN MK_C_FLAT int MK_C_ENTRY(dispatch)(mk_ctx *c, uint32_t req, const uint64_t *targets)
 {
 	struct kvm *kvm = (struct kvm *)c->vm;
 	if (targets == NULL) {

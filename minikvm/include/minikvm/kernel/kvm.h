@@ -55,9 +55,9 @@ static __always_inline struct kvm_vcpu *mk_k_get_vcpu(struct kvm *kvm, unsigned 
 	mk_vm *vm = &kvm->mk;
 	if (MK_C_WATCHED)
 		mk_c_current->visited++;
-	if (mk_unlikely(i >= vm->nr_vcpus) || mk_unlikely(vm->vcpus[i].id == MK_NO_VCPU))
+	if (mk_unlikely(i >= mk_k_nr_vcpus(vm)) || mk_unlikely(mk_k_vcpus(vm)[i].id == MK_NO_VCPU))
 		return NULL;
-	return (struct kvm_vcpu *)&vm->vcpus[i];
+	return (struct kvm_vcpu *)&mk_k_vcpus(vm)[i];
 }
 static inline struct kvm_vcpu *kvm_get_vcpu_by_id(struct kvm *kvm, int id)
 {
@@ -70,9 +70,9 @@ static inline struct kvm_vcpu *kvm_get_vcpu_by_id(struct kvm *kvm, int id)
 static __always_inline struct kvm_vcpu *mk_k_from(struct kvm *kvm, unsigned long i)
 {
 	struct kvm_vcpu *vcpu = NULL;
-	while (i < kvm->mk.nr_vcpus && (vcpu = mk_k_get_vcpu(kvm, (unsigned)i)) == NULL)
+	while (i < mk_k_nr_vcpus(&kvm->mk) && (vcpu = mk_k_get_vcpu(kvm, (unsigned)i)) == NULL)
 		i++;
-	return i < kvm->mk.nr_vcpus ? vcpu : NULL;
+	return vcpu;
 }
 #define kvm_for_each_vcpu(i, vcpu, kvm) \
 	for ((i) = 0, (vcpu) = mk_k_from(kvm, 0); (vcpu) != NULL && ((i) = (__typeof__(i))(vcpu)->vcpu_idx, 1); \

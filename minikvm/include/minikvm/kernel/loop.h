@@ -15,6 +15,7 @@
 	struct kvm_vcpu *mk_of = (vcpu); \
 	bool mk_made = kvm_test_request((int)mk_req, mk_of); \
 	if (mk_made) { \
+		mk_c_handle_begin((mk_vcpu *)mk_of, mk_req); \
 		kvm_clear_request((int)mk_req, mk_of); \
 		/* Pairs with the write barrier in kvm_make_request(): what was written before the request is seen by its handler. */ \
 		smp_mb__after_atomic(); \

@@ -18,12 +18,21 @@
 #define MK_C_HIDDEN __attribute__((visibility("hidden")))
 
 /*
- * The context that runs C code on this thread: the kernel's `current` and `this_cpu`. Set by the entries (entry.h). Defined once, in load.pyx: room
- * for variables of this kind is short in a process, and a variable of each library's own would use it up.
+ * What is known of the thread that runs C code. It is in minikvm.csource.load, once for all libraries: a library that is loaded late gets no variables
+ * of a thread at a fixed offset, and any other kind costs a call at each use.
  */
-extern __thread mk_ctx *mk_c_current __attribute__((tls_model("initial-exec")));
-/* Bare code cannot be left in the middle: what failed beneath it (a machine's call) is remembered, and nothing more is asked of the machine. */
-extern __thread int mk_c_failed __attribute__((tls_model("initial-exec")));
+struct mk_c_thread {
+	mk_ctx *current;          /* the kernel's `current` and `this_cpu`; set by the entries */
+	struct mk_c_frame *frame; /* of the watched code that runs; NULL while it does not */
+	uint64_t calls;
+	int failed; /* bare code cannot be left in the middle: a machine's call has failed, and nothing more is asked of the machine */
+	int masks;  /* bare code's, in use, a bit each */
+	int ready;  /* there is a stack for the handler of faults */
+};
+extern __thread struct mk_c_thread mk_c_thread __attribute__((visibility("default"), tls_model("initial-exec")));
+#define mk_c_current (mk_c_thread.current)
+#define mk_c_failed (mk_c_thread.failed)
+#define mk_c_masks (mk_c_thread.masks)
 
 MK_C_HIDDEN void mk_c_warn(int *warned, const char *condition, const char *file, int line);
 MK_C_HIDDEN __attribute__((noreturn)) void mk_c_bug(const char *what, const char *file, int line);
@@ -52,6 +61,7 @@ MK_C_HIDDEN void mk_c_masked(int32_t cpu);
 MK_C_HIDDEN uint64_t *mk_c_alloc_mask(void);
 MK_C_HIDDEN void mk_c_free_mask(uint64_t *mask);
 /* The vCPU's side. */
+MK_C_HIDDEN void mk_c_handle_begin(mk_vcpu *v, unsigned nr);
 MK_C_HIDDEN void mk_c_handle(mk_vcpu *v, unsigned nr, const struct mk_c_place *at);
 MK_C_HIDDEN int mk_c_work_pending(const struct mk_c_place *at);
 MK_C_HIDDEN int mk_c_run_guest(mk_vcpu *v, const struct mk_c_place *at);
@@ -67,6 +77,9 @@ MK_C_HIDDEN int mk_c_run_guest(mk_vcpu *v, const struct mk_c_place *at);
 #define mk_k_lock(lock, what) mk_c_lock(lock, MK_C_HERE(what))
 #define mk_k_unlock(lock, what) mk_c_unlock(lock, MK_C_HERE(what))
 #define mk_k_wake(v, what) mk_c_wake(v, MK_C_HERE(what))
+#define mk_k_call_many(mask, wait, what) mk_c_call_many(mask, wait, MK_C_HERE(what))
+#define mk_k_nr_vcpus(vm) ((vm)->nr_vcpus)
+#define mk_k_vcpus(vm) ((vm)->vcpus)
 #define mk_k_masked(cpu) mk_c_masked(cpu)
 #define mk_k_quiet(more) mk_c_quiet(more)
 #else

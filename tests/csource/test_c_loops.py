@@ -1,0 +1,72 @@
+"""Run loops in C, live and checked."""
+
+from __future__ import annotations
+
+import pytest
+
+from minikvm import VM
+from minikvm.config import loads
+from minikvm.plugins import Manager
+from tests.csource.conftest import needs_cc
+
+pytestmark = needs_cc
+
+LOOP = """\
+int vcpu_enter_guest(struct kvm_vcpu *vcpu)
+{{
+	if (kvm_request_pending(vcpu))
+		kvm_handle_requests(vcpu);
+	preempt_disable();
+	local_irq_disable();
+	{mode};
+	{barrier};
+	if (!kvm_vcpu_exit_request(vcpu)) {{
+		while (kvm_run_guest(vcpu) && !kvm_vcpu_exit_request(vcpu))
+			;
+	}}
+	{outside};
+	smp_wmb();
+	local_irq_enable();
+	preempt_enable();
+	return 1;
+}}
+"""
+PLAIN, MARKED = "vcpu->mode = OUTSIDE_GUEST_MODE", "WRITE_ONCE(vcpu->mode, OUTSIDE_GUEST_MODE)"
+VM_TEXT = """\
+vm: {name: loops, vcpus: 6}
+host: {sockets: 1, cores: 3, threads: 1}
+guest: {enter_us: 40, fastpath_ratio: 0.4, halt_ratio: 0.2, walk_ratio: 0.1}
+placement: {overcommit: 2, migrate: 0.1}
+workload:
+  - {request: TLB_FLUSH, wait: true, targets: all, from: {pcpu: 2}, count: 300}
+  - {request: CLOCK_UPDATE, targets: {random: 3}, from: {vcpu: 1}, count: 300}
+duration: 5s
+"""
+
+
+def text(mode="smp_store_release(&vcpu->mode, IN_GUEST_MODE)", barrier="smp_mb()", outside=MARKED):
+    return LOOP.format(mode=mode, barrier=barrier, outside=outside)
+
+
+@pytest.mark.parametrize("model", ["sc", "tso", "rc11", "lkmm"])
+def test_the_x86_loop_in_c_has_the_executions_of_its_twin(model, write, check):
+    ours, twin = check(loop=write(text=text()), models=(model,)), check(models=(model,))
+    assert (ours.executions, ours.blocked, ours.violations) == (twin.executions, twin.blocked, {})
+
+
+def test_without_the_barrier_a_store_buffer_loses_the_kick(write, check):
+    path = write(text=text(mode="WRITE_ONCE(vcpu->mode, IN_GUEST_MODE)", barrier="barrier()"))
+    assert (set(check(loop=path).violations), set(check(loop=path, models=("tso",)).violations)) == (set(), {"P1", "P2"})
+
+
+def test_a_plain_store_of_the_mode_races_as_in_the_kernel(write, check):
+    assert any("vcpu->mode" in a + b for a, b in check(loop=write(text=text(outside=PLAIN))).races)
+
+
+@pytest.mark.parametrize("outside", [PLAIN, MARKED], ids=["plain", "marked"])
+def test_a_loop_in_c_runs_a_vm_without_a_violation(outside, write):
+    path = write(text=text(outside=outside))
+    manager = Manager(no_plugins=True)
+    with VM(loads(VM_TEXT + f"loop: {path}\n", str(path.parent / "vm.yaml"), registry=manager), manager=manager) as vm:
+        report = vm.run()
+    assert (report.exit_code, report.as_dict()["violations"]) == (0, [])
