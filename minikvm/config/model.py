@@ -137,13 +137,6 @@ class Plugin(Section):
         return {**plain, "anyOf": [{"type": "string"}, mapping]}
 
 
-def or_c_file(schema: dict[str, Any]) -> None:
-    """To the schema of a strategy or loop: it may be a C file, too (cfiles.py)."""
-    c: JsonSchemaValue = {"type": "string", "pattern": "\\.c$", "description": "Path of a C file, as seen from the configuration's folder.",
-                           "x-expected": "the path of a C file", "examples": ["my_patch.c"]}
-    schema["anyOf"] = [{"$ref": schema.pop("$ref")}, {"type": "object", "properties": {"c": c}, "required": ["c"]}]
-
-
 class InjectorPlugin(Plugin):
     """A race injector by name, with the probability that it strikes where it is asked, and its own options."""
 
@@ -259,7 +252,7 @@ class VMConfig(Section):
         Plugin,
         BeforeValidator(_by_name),
         Field(description="The request-dispatch strategy; {c: my_patch.c} is a file in kernel-style C beside this one.",
-              examples=["upstream"], json_schema_extra=or_c_file),
+              examples=["upstream"]),
         Expected(_PLUGIN_TEXT.format("strategy")),
     ] = Plugin(name="upstream")
     backend: Annotated[
@@ -271,8 +264,7 @@ class VMConfig(Section):
     loop: Annotated[
         Plugin,
         BeforeValidator(_by_name),
-        Field(description="The vCPU run loop; {c: my_loop.c} is a file in kernel-style C beside this one.", examples=["x86"],
-              json_schema_extra=or_c_file),
+        Field(description="The vCPU run loop; {c: my_loop.c} is a file in kernel-style C beside this one.", examples=["x86"]),
         Expected(_PLUGIN_TEXT.format("run loop")),
     ] = Plugin(name="x86")
     injectors: Annotated[
