@@ -82,3 +82,16 @@ def test_the_merged_form_has_no_race(cells, model):
 
 def test_the_table_knows_the_twins():
     assert set(TWINS.values()) <= set(RACES)
+
+
+@pytest.mark.parametrize("form", TWINS)
+def test_the_shipped_file_of_a_form_shows_the_answer(manager, form):
+    file = ROOT / f"configs/c/{form}.yaml"
+    checker = Checker(load(file, registry=manager), manager, str(file), file.read_text())
+    found = {cell.model: sorted(cell.violations) for cell in checker.run()}
+    assert found == {model: ["P1", "P2"] if expected(TWINS[form], model) == "violated" else [] for model in MODELS}
+
+
+@pytest.mark.parametrize("form", TWINS)
+def test_the_shipped_file_of_a_form_is_the_plugins(form):
+    assert (ROOT / f"configs/c/{form}.c").read_text() == (FORMS / f"{form}.c").read_text()
