@@ -15,6 +15,10 @@ from minikvm.core.requests import RequestRegistry
 from minikvm.plugins import Manager
 
 FORMS = ("linear", "v1-bitmap", "upstream", "upstream-linear")
+C_FILES = Path(__file__).parents[1] / "plugins" / "minikvm-c-strategies" / "minikvm_c_strategies"
+IN_C = {"v1-bitmap in C": "v1-bitmap", "upstream in C": "upstream"}
+"""Kernel-style C files against the same loops by hand. Not linear.c: as in the kernel it goes from vCPU to vCPU and looks at each one's bit,
+while the loop by hand looks at the bits alone."""
 SIZES = (64, 288, 1024, 4096)
 BITS = (1, 4, 16, 64, None)
 """How many targets; None: all, which a caller says with no bitmap at all."""
@@ -94,6 +98,9 @@ class Dispatch:
         self.objects: list[Any] = []
         self.compiled = {form: self._compiled(manager, form) for form in FORMS}
         self.by_hand = {form: address_of(lib, "by_hand_" + form.replace("-", "_")) for form in FORMS}
+        for form, twin in IN_C.items():
+            self.compiled[form] = self._compiled(manager, str(C_FILES / f"{twin}.c"))
+            self.by_hand[form] = self.by_hand[twin]
 
     def _compiled(self, manager: Manager, form: str) -> int:
         strategy = manager.create("strategy", form, {})
@@ -101,7 +108,7 @@ class Dispatch:
         self.objects += [strategy, capsule]
         return pointer(capsule, "strategy")
 
-    def against_c(self, rounds: int, sizes: tuple[int, ...] = SIZES, forms: tuple[str, ...] = FORMS) -> Iterator[Row]:
+    def against_c(self, rounds: int, sizes: tuple[int, ...] = SIZES, forms: tuple[str, ...] = (*FORMS, *IN_C)) -> Iterator[Row]:
         """Every form, size, number of targets and case. RuntimeError when the two do not do the same."""
         for form in forms:
             for vcpus in sizes:

@@ -23,7 +23,7 @@ from pathlib import Path
 
 from check import WrongCount
 from check import rows as check_rows
-from dispatch import FORMS, SIZES, Dispatch
+from dispatch import SIZES, Dispatch
 from growth import rows as growth_rows
 from litmus import rows as litmus_rows
 from live import rows as live_rows
@@ -43,7 +43,7 @@ def measured(parts: tuple[str, ...], quick: bool, folder: Path) -> Iterator[Row]
     if "dispatch" in parts or "sparse" in parts:
         dispatch = Dispatch(folder, manager)
         if "dispatch" in parts:
-            yield from dispatch.against_c(11 if quick else 41, (64, 288) if quick else SIZES, FORMS)
+            yield from dispatch.against_c(11 if quick else 41, (64, 288) if quick else SIZES)
         if "sparse" in parts:
             yield from dispatch.sparse(11 if quick else 41)
     if "backends" in parts:

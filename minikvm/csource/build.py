@@ -173,9 +173,10 @@ def build(path: Path, kind: str, *, checked: bool, name: str | None = None) -> B
     with tempfile.TemporaryDirectory(prefix="minikvm-c-") as work:
         unit = Path(work) / "unit.c"
         unit.write_text(whole)
+        stand_in(Path(work), text)
         # What __FILE__ says is how the user named the file.
         names = [f"-fmacro-prefix-map={path.resolve()}={shown}", f"-fmacro-prefix-map={INCLUDE}/="]
-        flags = [*COMMON, *USERS, *names, *defines, f"-I{INCLUDE}", f"-I{path.resolve().parent}"]
+        flags = [*COMMON, *USERS, *names, *defines, f"-I{INCLUDE}", f"-I{path.resolve().parent}", f"-I{work}"]
         expanded = _run([*compiler.command, "-E", *flags, "-DMK_C_WATCHED=1", *(["-DMK_C_CHECKED"] if checked else []), str(unit)])
         if expanded.returncode != 0:
             raise BadSource(explained(expanded.stderr, path, shown))
@@ -186,6 +187,15 @@ def build(path: Path, kind: str, *, checked: bool, name: str | None = None) -> B
             lines.save(read, Path(work) / "out" / "lines.json")
             publish(Path(work) / "out", target)
     return Built(target / "library.so", lines.saved(target / "lines.json"))
+
+
+def stand_in(work: Path, text: str) -> None:
+    """A file that is pasted from a kernel may include its headers: each gets one that includes kernel.h, which has their names."""
+    for name in re.findall(r'^\s*#\s*include\s*[<"]((?:linux|asm|kvm|trace|uapi)/[\w./-]+\.h|kvm_mm\.h)[>"]', text, re.MULTILINE):
+        if ".." not in name:
+            header = work / name
+            header.parent.mkdir(parents=True, exist_ok=True)
+            header.write_text("#include <minikvm/kernel.h>\n")
 
 
 def key_of(expanded: str, compiler: Compiler, source: Source, checked: bool) -> str:
@@ -241,10 +251,11 @@ def compile_all(compiler: Compiler, unit: Path, flags: list[str], checked: bool,
             ]
         )
     else:
-        jobs.append([*cc, *flags, "-O2", *BLOCKS, "-DMK_C_WATCHED=1", "-c", str(unit), "-o", str(work / "watched.o")])
+        watched = [*PLAIN, *compiler.volatile, *BLOCKS, "-DMK_C_WATCHED=1"]
+        jobs.append([*cc, *flags, "-O2", *watched, "-c", str(unit), "-o", str(work / "watched.o")])
         if "-DMK_C_STRATEGY" in flags:
             jobs.append([*cc, *flags, "-O2", *compiler.inline, "-DMK_C_WATCHED=0", "-c", str(unit), "-o", str(work / "bare.o")])
-    parts = ["frames", "notes", "watch", *(["plain"] if checked else [])]
+    parts = ["frames", "notes", "watch", "plain"]
     jobs += [[*cc, *runtime, "-c", str(RUNTIME / f"{part}.c"), "-o", str(work / f"{part}.o")] for part in parts]
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         for said in pool.map(_run, jobs):

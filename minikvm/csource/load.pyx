@@ -118,8 +118,11 @@ class Exposed(_BeginAnew):
     """In a check, a thread has used a variable on another one's stack, or a word in pieces: from now on that is known. *word*: which."""
 
     def __init__(self, word):
-        super().__init__(f"a variable on the stack of a C function is used by several threads (stack {word >> 32})")
+        super().__init__(f"a variable on the stack of a C function is used by several threads, or in pieces ({word:#x})")
         self.word = word
+
+    def __reduce__(self):
+        return Exposed, (self.word,)
 
 
 cdef mk_c_api API

@@ -242,6 +242,18 @@ BAD_SECTIONS = {
             'f.yaml:3:15: strategy.c: got "mine.c", expected the path of a C file (no such file: mine.c)',
         ],
     ),
+    "back end as C": (
+        "vm: {vcpus: 8}\nhost: {sockets: 1, cores: 4}\nbackend: {c: mine.c}\n",
+        [
+            "f.yaml:3:10: backend.name: missing, expected the name of a plugin",
+        ],
+    ),
+    "strategy as no C": (
+        "vm: {vcpus: 8}\nhost: {sockets: 1, cores: 4}\nstrategy: {c: mine.py}\n",
+        [
+            'f.yaml:3:15: strategy.c: got "mine.py", expected the path of a C file, such as my_patch.c',
+        ],
+    ),
     "injectors no list": (
         "vm: {vcpus: 8}\nhost: {sockets: 1, cores: 4}\ninjectors: stale-cpu\n",
         [

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
-from tests.csource.conftest import needs_cc
+from tests.csource.conftest import SCENE, needs_cc
 
 pytestmark = needs_cc
 
@@ -45,3 +48,11 @@ def test_what_was_written_after_the_end_may_be_missed(write, check):
     late = meet(write="smp_store_release(&other->done, 1)", end="WRITE_ONCE(other->data, 7)", read="READ_ONCE(mine.data)")
     with pytest.raises(Exception, match="BUG_ON"):
         check(write(late, HAND_OVER), initiators=2)
+
+
+def test_processes_that_share_the_exploration_find_it_out_too(write, tmp_path):
+    path = write(meet(), HAND_OVER)
+    (tmp_path / "scene.yaml").write_text(SCENE.replace("INITIATORS", "2"))
+    command = [sys.executable, "-m", "minikvm", "check", "scene.yaml", "--strategy", str(path), "--jobs", "2"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False)
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr

@@ -38,6 +38,8 @@ void outside(int (*fn)(mk_ctx *, void *), void *arg)
 	}
 	f->operations++;
 	*cell = NULL;
+	if (mk_unlikely(f->plain.p != NULL) && note_plain(c, f) < 0)
+		leave(f, MK_C_LEFT_EXCEPTION);
 	if (f->is_loop && note_own_mode(c, f) < 0)
 		leave(f, MK_C_LEFT_EXCEPTION);
 	r = fn(c, arg);
@@ -47,6 +49,18 @@ void outside(int (*fn)(mk_ctx *, void *), void *arg)
 		leave(f, MK_C_LEFT_EXCEPTION);
 	if (mk_unlikely(r == MK_C_END))
 		leave(f, MK_C_LEFT_END);
+}
+
+static int nothing(mk_ctx *c, void *arg)
+{
+	(void)c;
+	(void)arg;
+	return 0;
+}
+void tell_plain(void)
+{
+	if (frame_here()->plain.p != NULL)
+		outside(nothing, NULL);
 }
 
 void leave(struct mk_c_frame *f, int why)
@@ -89,7 +103,7 @@ int call_user(mk_ctx *c, struct mk_c_plugin *self, uint32_t req, int (*fn)(struc
 	if (f.why != MK_C_LEFT_NOT)
 		return self->api->failed(&f);
 	c->frame = &f;
-	r = note_own_mode(c, &f) < 0 ? -1 : note_looked(c, &f);
+	r = note_plain(c, &f) < 0 || note_own_mode(c, &f) < 0 ? -1 : note_looked(c, &f);
 	c->frame = f.prev;
 	return r;
 }

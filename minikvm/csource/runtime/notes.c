@@ -1,7 +1,7 @@
 /*
- * notes.c: what the user's accesses mean to those who watch. The kick path in core/ says it itself; here it is taken from what is accessed: a bit set
- * in vcpu->requests is a request made, a look at another vCPU's mode decides about an IPI, what is put into a cpumask after vcpu->cpu was read is
- * that vCPU's pCPU.
+ * notes.c: what the user's accesses mean to those who watch. The kick path in core/ says it itself; here it is taken from what is accessed:
+ * a bit set in vcpu->requests is a request made, a look at another vCPU's mode decides about an IPI, what is put into a cpumask after
+ * vcpu->cpu was read is that vCPU's pCPU.
  */
 #include "runtime.h"
 
@@ -27,6 +27,18 @@ static int look_at(mk_ctx *c, struct mk_c_frame *f, mk_vcpu *v)
 		return -1;
 	f->look.v = v;
 	return 0;
+}
+
+int note_plain(mk_ctx *c, struct mk_c_frame *f)
+{
+	struct mk_c_access a = f->plain;
+	enum field field;
+	mk_vcpu *v;
+	if (a.p == NULL)
+		return 0;
+	f->plain.p = NULL;
+	field = field_of(c, a.p, &v);
+	return note_after(c, f, &a, field, v, a.value);
 }
 
 int note_masked(mk_ctx *c, struct mk_c_frame *f, int32_t cpu)
@@ -63,9 +75,10 @@ static int passed(mk_ctx *c, int point, mk_vcpu *v)
 }
 
 /*
- * The vCPU's own mode. An entry begins before IN_GUEST_MODE is stored and has ended when the guest is left, before OUTSIDE_GUEST_MODE is stored. A plain
- * store of live code is not seen: then what it means is told at the next operation, which is late by a few instructions. For a beginning that can hide an
- * offence against P2 and invent none; the end of an entry into the guest is told by mk_c_run_guest(); an aborted one is of no interest to P2.
+ * The vCPU's own mode. An entry begins before IN_GUEST_MODE is stored and has ended when the guest is left, before OUTSIDE_GUEST_MODE is
+ * stored. A plain store of live code is not seen: then what it means is told at the next operation, which is late by a few instructions.
+ * For a beginning that can hide an offence against P2 and invent none; the end of an entry into the guest is told by mk_c_run_guest(); an
+ * aborted one is of no interest to P2.
  */
 static int begin_entry(mk_ctx *c, struct mk_c_frame *f, mk_vcpu *v)
 {

@@ -1,12 +1,13 @@
 /*
- * plain.c: the calls that -fsanitize=thread puts before each plain or volatile access and instead of each atomic one. They are ours, hidden in the
- * library, and have nothing to do with ThreadSanitizer's own.
+ * plain.c: the calls that -fsanitize=thread puts before each plain or volatile access and instead of each atomic one. They are ours, hidden
+ * in the library, and have nothing to do with ThreadSanitizer's own.
  *
- * A read's call comes before the access and carries no value: it puts the explorer's value where the access will find it. A write's comes before
- * the access, too: what was written is collected at this thread's next call, before anybody else can run.
+ * A read's call comes before the access and carries no value: it puts the explorer's value where the access will find it. A write's comes
+ * before the access, too: what was written is collected at this thread's next call, before anybody else can run.
  */
 #include "runtime.h"
 
+#ifdef MK_C_CHECKED
 static __thread struct { volatile void *p; int size, piece, order; const void *pc; } pending;
 
 void plain_begin(struct mk_c_frame *f)
@@ -110,6 +111,52 @@ void plain_range(const volatile void *p, unsigned long bytes, int writes, const 
 	}
 }
 
+#else
+/*
+ * Live, an access is the bare one. But who watches wants to know of a plain look at a vCPU's cpu or mode, and race injectors to strike behind it: both are
+ * told at this thread's next operation, when the look has happened.
+ */
+static void plain_read(const volatile void *p, int size, int order, const void *pc)
+{
+	struct mk_c_frame *f = frame_here();
+	enum field field;
+	mk_vcpu *v;
+	(void)size;
+	(void)order;
+	(void)pc;
+	if (f == NULL)
+		return;
+	field = field_of(f->c, p, &v);
+	if (field != FIELD_CPU && (field != FIELD_MODE || f->c->vcpu == v))
+		return;
+	tell_plain();
+	f->plain.p = (volatile void *)p;
+	f->plain.size = 4;
+	f->plain.op = -1;
+	f->plain.value = mk_bare_load32(p, MK_RELAXED);
+}
+static void plain_write(volatile void *p, int size, int order, const void *pc)
+{
+	(void)p;
+	(void)size;
+	(void)order;
+	(void)pc;
+}
+void plain_range(const volatile void *p, unsigned long bytes, int writes, const void *pc)
+{
+	(void)p;
+	(void)bytes;
+	(void)writes;
+	(void)pc;
+}
+static struct mk_c_place place(const void *pc, const volatile void *address)
+{
+	(void)pc;
+	(void)address;
+	return (struct mk_c_place){ "memory", NULL, 0 };
+}
+#endif
+
 #define HERE __builtin_return_address(0)
 #define PLAIN(N) \
 	void __tsan_read##N(void *p); void __tsan_read##N(void *p) { plain_read(p, N, MK_PLAIN, HERE); } \
@@ -140,7 +187,10 @@ void __tsan_func_entry(void *pc); void __tsan_func_entry(void *pc) { (void)pc; }
 void __tsan_func_exit(void); void __tsan_func_exit(void) {}
 void __tsan_init(void); void __tsan_init(void) {}
 
-/* Compilers' own atomics (__atomic_load_n() and the like in the user's text). morder: 0 relaxed, 1 consume, 2 acquire, 3 release, 4 acq_rel, 5 seq_cst. */
+/*
+ * Compilers' own atomics (__atomic_load_n() and the like in the user's text). morder: 0 relaxed, 1 consume, 2 acquire, 3 release, 4
+ * acq_rel, 5 seq_cst.
+ */
 static int order_of(int morder)
 {
 	static const int orders[] = { MK_RELAXED, MK_ACQUIRE, MK_ACQUIRE, MK_RELEASE, MK_ACQ_REL, MK_SEQ_CST };

@@ -1,11 +1,12 @@
 /*
- * runtime.h: what is linked to a user's C file. Three objects of it go into two libraries: bare and watched into one, for runs and benchmarks;
- * checked (MK_C_CHECKED) into another, for the explorer.
+ * runtime.h: what is linked to a user's C file. Three objects of it go into two libraries: bare and watched into one, for runs and
+ * benchmarks; checked (MK_C_CHECKED) into another, for the explorer.
  *
- * A call into C code has a frame. Live it is on the thread's stack, and whatever ends the call early (an exception beneath it, the VM's end, a
- * fault in the user's code) jumps to its beginning. In a check the user's code runs on a stack of its own, for each thread of the scene: greenlets
- * copy slices of the C stack to and fro, and the kernel's code hands the addresses of its local variables to other threads. There each
- * operation is carried out on the ordinary stack, so an execution that is given up needs no unwinding of the user's frames: they are forgotten.
+ * A call into C code has a frame. Live it is on the thread's stack, and whatever ends the call early (an exception beneath it, the VM's
+ * end, a fault in the user's code) jumps to its beginning. In a check the user's code runs on a stack of its own, for each thread of the
+ * scene: greenlets copy slices of the C stack to and fro, and the kernel's code hands the addresses of its local variables to other
+ * threads. There each operation is carried out on the ordinary stack, so an execution that is given up needs no unwinding of the user's
+ * frames: they are forgotten.
  */
 #ifndef MINIKVM_RUNTIME_H
 #define MINIKVM_RUNTIME_H
@@ -32,13 +33,17 @@ int call_user(mk_ctx *c, struct mk_c_plugin *self, uint32_t req, int (*fn)(struc
 
 /* ---- what an access means (notes.c) ---- */
 
-/* frame.entry: LEFT: the guest was left, the mode not yet stored; LEFT_AGAIN: by a fast-path exit; AGAIN: its last check is being repeated. */
+/*
+ * frame.entry: LEFT: the guest was left, the mode not yet stored; LEFT_AGAIN: by a fast-path exit; AGAIN: its last check is being repeated.
+ */
 enum { ENTRY_NONE, ENTRY_PREPARED, ENTRY_GUEST, ENTRY_LEFT, ENTRY_LEFT_AGAIN, ENTRY_AGAIN };
 
 int note_before(mk_ctx *c, struct mk_c_frame *f, const struct mk_c_access *a, enum field field, mk_vcpu *v);
 int note_after(mk_ctx *c, struct mk_c_frame *f, const struct mk_c_access *a, enum field field, mk_vcpu *v, uint64_t old);
 int note_own_mode(mk_ctx *c, struct mk_c_frame *f); /* what plain stores of the vCPU's own mode meant */
 int note_last_check(mk_ctx *c, struct mk_c_frame *f);
+int note_plain(mk_ctx *c, struct mk_c_frame *f); /* live: the plain look that has happened since */
+void tell_plain(void);
 int note_masked(mk_ctx *c, struct mk_c_frame *f, int32_t cpu);
 int note_looked(mk_ctx *c, struct mk_c_frame *f); /* the last look at a vCPU is over */
 

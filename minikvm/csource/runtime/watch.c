@@ -1,4 +1,6 @@
-/* watch.c: the operations of watched code: in the context's world, or (live, without injectors) the bare one; then what it means is told. */
+/*
+ * watch.c: the operations of watched code: in the context's world, or (live, without injectors) the bare one; then what it means is told.
+ */
 #include "runtime.h"
 #include <stdlib.h>
 
@@ -223,7 +225,9 @@ static int wake(mk_ctx *c, void *arg)
 	struct mk_c_frame *f = c->frame;
 	if (mk_point(c, MK_PT_KICK_WAKE, s->v) < 0)
 		return -1;
-	/* Pairs with the barrier in vcpu_block() between publishing the sleeper and testing its condition: core/kick.pxd, wake_up_step(). */
+	/*
+	 * Pairs with the barrier in vcpu_block() between publishing the sleeper and testing its condition: core/kick.pxd, wake_up_step().
+	 */
 	if (mk_fence_at(c, MK_SMP_MB, "wake_up", s->at->file, s->at->line) < 0 ||
 	    mk_load32_at(c, &s->v->wait, MK_RELAXED, "vcpu.wait", &waiting, s->at->file, s->at->line) < 0)
 		return -1;

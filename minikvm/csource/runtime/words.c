@@ -1,8 +1,9 @@
 /*
  * words.c: which memory the explorer has to know of, and in which pieces. Part of stacks.c.
  *
- * Two things show only when the code runs: that a variable on a stack is used by several threads, and that a word is accessed as a whole here and in
- * pieces there (`struct waiter me = { 0 }` is one store of 8 bytes). When one does, the exploration begins anew and is told (mk_c_plugin.exposed).
+ * Two things show only when the code runs: that a variable on a stack is used by several threads, and that a word is accessed as a whole
+ * here and in pieces there (`struct waiter me = { 0 }` is one store of 8 bytes). When one does, the exploration begins anew and is told
+ * (mk_c_plugin.exposed).
  */
 
 /* The word of 8 bytes that a byte is in, the same in every execution and process: which stack, and how far from its end. */
@@ -38,8 +39,8 @@ static struct thread *owner_of(struct mk_c_plugin *self, const volatile void *p)
 }
 
 /*
- * A variable on a stack is its thread's own, and its accesses cost nothing, until another thread touches it (or its own thread waits for it to
- * change): then the exploration begins anew, with that word as one of its variables.
+ * A variable on a stack is its thread's own, and its accesses cost nothing, until another thread touches it (or its own thread waits for it
+ * to change): then the exploration begins anew, with that word as one of its variables.
  */
 bool is_shared(mk_ctx *c, const volatile void *p)
 {

@@ -134,8 +134,9 @@ MK_INLINE int mk_bare_clear_bit(mk_atomic64 *p, unsigned nr)
 	return (atomic_fetch_and_explicit(&p->v, ~mask, memory_order_relaxed) & mask) != 0;
 }
 /*
- * The cache line will be written soon: fetch it as its owner. Without it, a look at a word that another CPU wrote fetches the line once, and
- * the RMW after the look fetches it again. Not __builtin_prefetch(p, 1): for x86-64 that reads. CPUs that lack the instruction ignore it.
+ * The cache line will be written soon: fetch it as its owner. Without it, a look at a word that another CPU wrote fetches the line once,
+ * and the RMW after the look fetches it again. Not __builtin_prefetch(p, 1): for x86-64 that reads. CPUs that lack the instruction ignore
+ * it.
  */
 MK_INLINE void mk_prefetchw(const void *p)
 {

@@ -1,6 +1,6 @@
 /*
- * cload.h: what minikvm.csource.load does in C: the variables of a thread, faults in the user's code and loops that never end, and which part of memory
- * is a library's own variables. Included there only.
+ * cload.h: what minikvm.csource.load does in C: the variables of a thread, faults in the user's code and loops that never end, and which
+ * part of memory is a library's own variables. Included there only.
  */
 #ifndef MINIKVM_CLOAD_H
 #define MINIKVM_CLOAD_H
@@ -91,8 +91,8 @@ static void mk_drop_stack(void *memory)
 	munmap(memory, MK_SIGNAL_STACK);
 }
 /*
- * A loop without anything in it (`for (;;) ;`) has no basic block that a compiler would count. So each thread's own CPU time is looked at, too: the
- * same call, in the user's code and no further for two seconds.
+ * A loop without anything in it (`for (;;) ;`) has no basic block that a compiler would count. So each thread's own CPU time is looked at,
+ * too: the same call, in the user's code and no further for two seconds.
  */
 static __thread struct { struct mk_c_frame *f; uint64_t call, blocks, operations; int times; } mk_last_look;
 static void mk_look(int number)

@@ -52,6 +52,7 @@ struct mk_c_frame {
 	uint32_t req;
 	int depth, quiet;
 	struct mk_c_look look;
+	struct mk_c_access plain; /* live: a plain look at a vCPU, not told yet; p is NULL where there is none */
 	/* the vCPU's side */
 	int is_loop, entry, in_walk, ran;
 	uint64_t seen;

@@ -41,7 +41,9 @@ struct mk_world {
 	int (*choose)(mk_ctx *c, int n, double probability, const char *name); /* 0..n-1; live: 0 with 1 - probability */
 	int (*lock)(mk_ctx *c, mk_atomic64 *lock, const char *name);
 	int (*unlock)(mk_ctx *c, mk_atomic64 *lock, const char *name);
-	/* Wait until the word is another than `seen`; *value gets it. 0, or 1 where the VM's end came first. NULL: the bare wait will do. */
+	/*
+	 * Wait until the word is another than `seen`; *value gets it. 0, or 1 where the VM's end came first. NULL: the bare wait will do.
+	 */
 	int (*wait_change)(mk_ctx *c, const void *addr, int size, int order, const char *name, uint64_t seen, uint64_t *value);
 	void *priv;
 };

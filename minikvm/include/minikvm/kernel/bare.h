@@ -98,8 +98,8 @@ MK_INLINE int mk_k_wake_bare(mk_vcpu *v)
 }
 
 /*
- * Members of struct mk_vm never change while it lives. A compiler has to believe that an atomic operation changes them, and would read them again at
- * every vCPU; an asm that names no memory it may take for a function of the address.
+ * Members of struct mk_vm never change while it lives. A compiler has to believe that an atomic operation changes them, and would read them
+ * again at every vCPU; an asm that names no memory it may take for a function of the address.
  */
 #if defined(__x86_64__)
 #define MK_K_FIXED32(base, type, field) ({ \

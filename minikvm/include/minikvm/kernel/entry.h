@@ -1,6 +1,6 @@
 /*
- * kernel/entry.h: included behind the user's file: from minikvm's tables to the kernel's function of whatever form it is. build.py has read the
- * form from the file's declarations (MK_C_FORM_...); the compiler verifies it.
+ * kernel/entry.h: included behind the user's file: from minikvm's tables to the kernel's function of whatever form it is. build.py has read
+ * the form from the file's declarations (MK_C_FORM_...); the compiler verifies it.
  */
 #ifndef MINIKVM_KERNEL_ENTRY_H
 #define MINIKVM_KERNEL_ENTRY_H

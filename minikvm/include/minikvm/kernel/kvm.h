@@ -1,6 +1,6 @@
 /*
- * kernel/kvm.h: vCPUs, requests and the kick path's helpers, by their names in include/linux/kvm_host.h and virt/kvm/kvm_main.c, Linux 6.18.
- * A helper that the user's file defines itself is left out here: MK_C_OWN_name is set for it.
+ * kernel/kvm.h: vCPUs, requests and the kick path's helpers, by their names in include/linux/kvm_host.h and virt/kvm/kvm_main.c, Linux
+ * 6.18. A helper that the user's file defines itself is left out here: MK_C_OWN_name is set for it.
  */
 #ifndef MINIKVM_KERNEL_KVM_H
 #define MINIKVM_KERNEL_KVM_H

@@ -1,8 +1,9 @@
 /*
- * kernel/loop.h: the vCPU's side, for run loops in C: int vcpu_enter_guest(struct kvm_vcpu *vcpu), one pass. (arch/x86/kvm/x86.c, Linux 6.18.)
+ * kernel/loop.h: the vCPU's side, for run loops in C: int vcpu_enter_guest(struct kvm_vcpu *vcpu), one pass. (arch/x86/kvm/x86.c, Linux
+ * 6.18.)
  *
- * What the observer has to know is taken from the accesses: the store of IN_GUEST_MODE begins an entry, kvm_run_guest() is its commit, the store of
- * OUTSIDE_GUEST_MODE its end.
+ * What the observer has to know is taken from the accesses: the store of IN_GUEST_MODE begins an entry, kvm_run_guest() is its commit, the
+ * store of OUTSIDE_GUEST_MODE its end.
  */
 #ifndef MINIKVM_KERNEL_LOOP_H
 #define MINIKVM_KERNEL_LOOP_H
@@ -56,8 +57,8 @@
 #define guest_state_exit_irqoff() ((void)0)
 
 /*
- * Unmask IRQs and run the guest, atomically, until it exits. True: a fast-path exit, after which the last check is repeated and the guest may be
- * entered again. kvm_x86_vcpu_run and the arm64 name are the same.
+ * Unmask IRQs and run the guest, atomically, until it exits. True: a fast-path exit, after which the last check is repeated and the guest
+ * may be entered again. kvm_x86_vcpu_run and the arm64 name are the same.
  */
 #define kvm_run_guest(vcpu) (mk_c_run_guest((mk_vcpu *)(vcpu), MK_C_HERE("guest")) != 0)
 #define EXIT_FASTPATH_NONE 0

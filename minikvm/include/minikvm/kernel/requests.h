@@ -1,6 +1,6 @@
 /*
- * kernel/requests.h: the ids and flags of requests, as x86 has them (include/linux/kvm_host.h, arch/x86/include/asm/kvm_host.h, Linux 6.18).
- * The same table as minikvm.core.requests; a test compares them. A file's own requests are KVM_ARCH_REQ(nr) of its own.
+ * kernel/requests.h: the ids and flags of requests, as x86 has them (include/linux/kvm_host.h, arch/x86/include/asm/kvm_host.h, Linux
+ * 6.18). The same table as minikvm.core.requests; a test compares them. A file's own requests are KVM_ARCH_REQ(nr) of its own.
  */
 #ifndef MINIKVM_KERNEL_REQUESTS_H
 #define MINIKVM_KERNEL_REQUESTS_H

@@ -18,8 +18,8 @@
 #define MK_C_HIDDEN __attribute__((visibility("hidden")))
 
 /*
- * What is known of the thread that runs C code. It is in minikvm.csource.load, once for all libraries: a library that is loaded late gets no variables
- * of a thread at a fixed offset, and any other kind costs a call at each use.
+ * What is known of the thread that runs C code. It is in minikvm.csource.load, once for all libraries: a library that is loaded late gets
+ * no variables of a thread at a fixed offset, and any other kind costs a call at each use.
  */
 struct mk_c_thread {
 	mk_ctx *current;          /* the kernel's `current` and `this_cpu`; set by the entries */
