@@ -47,7 +47,7 @@ POINTS = frozenset("""
 __all__ = [
     "ARCHES", "CAPABILITIES", "COSTS", "C_KINDS", "KINDS", "POINTS", "REQUEST_ID_MASK", "REQUEST_NO_ACTION", "REQUEST_NO_WAKEUP",
     "REQUEST_WAIT", "USES", "Backend", "GuestEngine", "Injector", "Kind", "Loop", "MemoryModel", "NoOptions", "Options", "RequestDef",
-    "Strategy", "Workload", "is_c_file", "kind_of", "label", "summary_of",
+    "Strategy", "Workload", "is_c_file", "kind_of", "label", "labels", "summary_of",
 ]
 
 
@@ -365,6 +365,24 @@ def is_c_file(name: object, kind: str = "strategy") -> bool:
 def label(name: str) -> str:
     """How a strategy or loop is called in tables and file names: a C file by its own name, without its folder."""
     return name.rpartition("/")[2] if is_c_file(name) else name
+
+
+def labels(names: Iterable[str]) -> dict[str, str]:
+    """The label of each of *names*; C files of the same name get as much of their folders as tells them apart."""
+    found: dict[str, str] = {}
+    groups: dict[str, list[str]] = {}
+    for name in dict.fromkeys(names):
+        groups.setdefault(label(name), []).append(name)
+    for short, group in groups.items():
+        parts = 1
+        while len({_tail(name, parts) for name in group}) < len(group):
+            parts += 1
+        found |= {name: short if len(group) == 1 else _tail(name, parts) for name in group}
+    return found
+
+
+def _tail(path: str, parts: int) -> str:
+    return "/".join(path.split("/")[-parts:])
 
 
 def kind_of(cls: object) -> str | None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from minikvm.check.checkpoint import CheckpointError
 from minikvm.check.counterexample import Finding, make_schedule
@@ -16,8 +17,10 @@ from minikvm.check.kvm import Scene
 from minikvm.check.scope import Scope, ScopeError, UndeclaredUseError, scope_of
 from minikvm.check.search import Budget, Progress, Search
 from minikvm.check.walks import RandomSearch
+from minikvm.check.words import place_of
 from minikvm.config.assembly import create, native_of
 from minikvm.config.model import Plugin
+from minikvm.kinds import is_c_file, labels
 from minikvm.pluginload import BeginAnew, PluginError, sentence
 from minikvm.properties import PROPERTIES, is_advisory
 
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
     from minikvm.config.model import VMConfig
     from minikvm.plugins import Manager
 
+VCPU_WORDS = ("requests", "mode", "cpu", "wait", "strategy")
 CANDIDATES = 48
 """Violations of one property that are drawn to find the one with the fewest context switches."""
 SHRINK_SECONDS = 3.0
@@ -88,6 +92,7 @@ class Cell:
     violations: dict[str, Best] = field(default_factory=dict)
     races: list[list[str]] = field(default_factory=list)
     races_judged: bool = False
+    racing: list[dict[str, Any]] = field(default_factory=list)
     needless: Needless = Needless()
 
     @property
@@ -177,19 +182,35 @@ class Findings:
         self.others.clear()
 
 
+def c_files(strategy: str, loop: str) -> list[dict[str, str]]:
+    """The C files among the two, as a schedule names them; paths as seen from the current folder."""
+    named = (("strategy", strategy), ("loop", loop))
+    return [{"kind": kind, "path": name, "sha256": digest(Path(name))} for kind, name in named if is_c_file(name, kind)]
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file's bytes; "" where there is none, which whoever compiles it says."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        return ""
+
+
+def side_of_race(order: str, kind: str, location: str, place: str) -> str:
+    """One side of a data race, different vCPUs' words alike: "plain read of vcpu->cpu at kick.pxd:103"."""
+    return f"{order + ' ' if order == 'plain' else ''}{kind} of {word_of(location)} at {place_of(place)}"
+
+
+def word_of(location: str) -> str:
+    """A location without the vCPU's number: vcpu->cpu for cpu0."""
+    name = location.rstrip("0123456789")
+    return f"vcpu->{name}" if name in VCPU_WORDS else name
+
+
 def named_races(scene: Scene) -> list[list[str]]:
-    """The data races as pairs of texts, those of different vCPUs' words together: ["plain read of vcpu->cpu at kick.pxd:103", ...]."""
-
-    def is_page(side: tuple[str, str, str, str]) -> bool:
-        return side[2].startswith("page")  # that race is P4
-
-    def text(side: tuple[str, str, str, str]) -> str:
-        order, kind, location, place = side
-        name = location.rstrip("0123456789")
-        word = f"vcpu->{name}" if name in ("requests", "mode", "cpu", "wait", "strategy") else name
-        return f"{order + ' ' if order == 'plain' else ''}{kind} of {word} at {place}"
-
-    return [list(pair) for pair in sorted({(text(a), text(b)) for a, b in scene.data_races() if not is_page(a)})]
+    """The data races as pairs of texts, each pair once; those of pages are P4."""
+    pairs = [pair for pair in scene.data_races() if not any(location.startswith("page") for _, _, location, _ in pair)]
+    return [list(pair) for pair in sorted({(side_of_race(*a), side_of_race(*b)) for a, b in pairs})]
 
 
 class Checker:
@@ -198,6 +219,9 @@ class Checker:
     *strategies*, *loops*, *models*: names; None: what the file says. *text* is the file's, for schedule files.
     *progress* is called now and then with (cell number, cell, seconds).
     """
+
+    findings: ClassVar[type[Findings]] = Findings
+    """What becomes of a cell's violations and races."""
 
     def __init__(
         self, config: VMConfig, manager: Manager, file: str, text: str, *, strategies: Iterable[str] | None = None,
@@ -211,8 +235,10 @@ class Checker:
         self.scope = scope_of(config, manager)
         if properties:
             self.scope.properties = tuple(properties)
-        self.strategies = [Plugin(name=name) for name in strategies] if strategies else [config.strategy]
-        self.loop = Plugin(name=loop) if loop else config.loop
+        # What the file has options for keeps them when it is named again.
+        own = config.strategy
+        self.strategies = [own if name == own.name else Plugin(name=name) for name in strategies or [own.name]]
+        self.loop = Plugin(name=loop) if loop and loop != config.loop.name else config.loop
         self.models = list(models) if models else list(self.scope.models)
         self.budget = budget or Budget()
         self.how = how or How()
@@ -246,14 +272,14 @@ class Checker:
     def head(self, strategy: str, model: str, before: int) -> dict[str, Any]:
         """The beginning of a schedule."""
         return {"minikvm": self.version, "file": self.file, "strategy": strategy, "loop": self.loop.name, "model": model,
-                "config": self.text, "executions_before": before}
+                "config": self.text, "c_files": c_files(strategy, self.loop.name), "executions_before": before}
 
     def explore(self, number: int, strategy: Plugin, model: str) -> Cell:
         """Explore one cell to its end, or to the end of its budget."""
         cell = Cell(strategy.name, self.loop.name, model, self.scope)
         self.cells.append(cell)
         scene = self.scene(strategy, model, lambda name, where: found.violated(name, where))  # noqa: PLW0108
-        found = Findings(self, cell, scene)
+        found = self.findings(self, cell, scene)
 
         def tell(progress: Progress) -> None:
             cell.executions, cell.blocked, cell.seconds = progress.executions, progress.blocked, progress.seconds
@@ -299,14 +325,18 @@ class Checker:
 
     def fingerprint(self, strategy: Plugin, model: str) -> str:
         """Of what a cell explores: a checkpoint of anything else is refused."""
-        what = (strategy.name, strategy.options, self.loop.name, model)
+        what = (strategy.name, strategy.options, self.loop.name, model, c_files(strategy.name, self.loop.name))
         return fingerprint(self.version, self.config.model_dump_json(), self.scope.properties, *what)
 
     def file_of(self, base: Path | None, cell: Cell) -> Path | None:
         """Each cell has a checkpoint of its own: NAME-strategy-model.json for NAME.json; NAME.json itself where there is one cell."""
         if base is None or len(self.strategies) * len(self.models) == 1:
             return base
-        return base.with_stem(f"{base.stem}-{cell.strategy}-{cell.model}")
+        return base.with_stem(f"{base.stem}-{self.slug(cell.strategy)}-{cell.model}")
+
+    def slug(self, name: str) -> str:
+        """How a strategy or loop of this check is called in the names of files."""
+        return labels([*(strategy.name for strategy in self.strategies), self.loop.name])[name].replace("/", "-")
 
     def resumed(self, cell: Cell) -> Path | None:
         """The checkpoint to go on from; a cell that had not begun has none."""

@@ -9,7 +9,7 @@ from typing import Any
 from minikvm.check.execution import Event, Graph, Note
 from minikvm.check.linear import Order, linearise, missing_barrier
 from minikvm.check.scope import Scope
-from minikvm.check.words import words_of
+from minikvm.check.words import place_of, words_of
 
 # Notes of scene.pxd and of enum mk_event that are worth a row, and what they say.
 CALL, RETURNED, RESTS, SLEEPS, IPI, HANDLED, GATE = 100, 101, 102, 103, 104, 105, 106
@@ -105,7 +105,8 @@ class Drawer:
 
     def _event(self, t: int, i: int) -> None:
         event = self.graph.threads[t][i]
-        row = self._row(t, self.words.kind(event), self.words.text(event), place=f"{event.file}:{event.line}" if event.file else "")
+        place = place_of(f"{event.file}:{event.line}") if event.file else ""
+        row = self._row(t, self.words.kind(event), self.words.text(event), place=place)
         self.step_of[t, i] = row["step"]
         row["value"] = self.words.seen(event)
         if event.name == "send IPI":

@@ -11,7 +11,8 @@ from minikvm.check.pcpus cimport checked_machine
 from minikvm.check.scene cimport (
     ACTOR_IRQ, ACTOR_TASK, ACTOR_VCPU, LC_ACKS, LC_CLASSES, LC_CPU, LC_EVENT, LC_OTHER, LC_PAGE, LC_PAYLOAD, LC_RUN, LC_SLOT, LC_TOKEN,
     MAX_OTHER, SLOT_TAKEN, call, checked_observer, checked_world, kthread, scene)
-from minikvm.check.races cimport RaceLog, may_race_anew
+from minikvm.check.graph cimport event
+from minikvm.check.races cimport RaceLog, find_races, may_race_anew, race
 from minikvm.check.steering cimport Steered
 from minikvm.check.view cimport graph_view
 from minikvm.core.native cimport injector_from, loop_from, strategy_from
@@ -256,6 +257,17 @@ cdef class Scene(Steered):
         names = self.location_names()
         return sorted({tuple([(a.order, a.kind, names[a.loc], f"{a.file}:{a.line}" if a.file else a.name) for a in pair])
                        for pair in self.races.pairs})
+
+    def race_pairs(self):
+        """The same as pairs of Access, one for each pair of events."""
+        return list(self.races.pairs)
+
+    def races_here(self):
+        """The data races of the current graph: ((thread, index), (thread, index)) each, the plain side first."""
+        cdef race some[64]
+        cdef int i, n = min(find_races(self.x.model, self.x.g, some, 64), 64)
+        cdef const event *e = self.x.g.ev
+        return [((e[some[i].first].thread, e[some[i].first].index), (e[some[i].second].thread, e[some[i].second].index)) for i in range(n)]
 
     @property
     def watched(self):

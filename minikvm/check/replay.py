@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from minikvm.check.cells import Checker
+from minikvm.check.cells import Checker, digest
 from minikvm.check.counterexample import Drawer, Finding, make_schedule
 from minikvm.check.execution import Event, Graph
 from minikvm.check.kvm import Scene
 from minikvm.check.words import words_of
 from minikvm.config import loads
+from minikvm.config.problems import ConfigError, Problem, quoted
+from minikvm.kinds import label
 
 if TYPE_CHECKING:
     from minikvm.plugins import Manager
@@ -91,24 +95,31 @@ def followed(scene: Scene, steps: list[tuple[int, int]]) -> Graph | None:
     return graphs[0] if graphs else None
 
 
-def replay(saved: dict[str, Any], manager: Manager, strategy: str | None, version: str) -> tuple[dict[str, Any] | None, str]:
-    """Run a schedule again: (the schedule as it came out, or None when the property is not violated; a sentence).
+def replay(
+    saved: dict[str, Any], path: Path, manager: Manager, strategy: str | None, version: str, allow_c: bool = False
+) -> tuple[dict[str, Any] | None, str]:
+    """Run the schedule in the file *path* again: (the schedule as it came out, or None when the property holds; a sentence).
 
-    With another strategy the choices mean something else; then the execution is looked for that goes with the saved one for longest.
-    Raises ConfigError for the configuration in it, NotFound for a plugin that is not there.
+    With another strategy, or when a C file has changed, the choices mean something else; then the execution is looked for that
+    goes with the saved one for longest. Raises ConfigError for the configuration in it and for a C file that is not there or may
+    not be compiled (*allow_c*: any may), NotFound for a plugin that is not there.
     """
-    name = strategy or saved["strategy"]
-    config = loads(saved["config"], saved["file"], registry=manager)
-    checker = Checker(config, manager, saved["file"], saved["config"], strategies=[name], loop=saved["loop"], models=[saved["model"]],
+    files = {file["kind"]: file for file in saved["c_files"] if file["kind"] != "strategy" or strategy is None}
+    plugins = {"strategy": strategy or saved["strategy"], "loop": saved["loop"]}
+    plugins |= {kind: c_file_at(file["path"], kind, path, allow_c) for kind, file in files.items()}
+    changed = [plugins[kind] for kind, file in files.items() if digest(Path(plugins[kind])) != file["sha256"]]
+    name = plugins["strategy"]
+    config = loads(saved["config"], saved["file"], registry=manager, c_files=plugins)
+    checker = Checker(config, manager, saved["file"], saved["config"], strategies=[name], loop=plugins["loop"], models=[saved["model"]],
                       version=version)  # fmt: skip
     nearest = Nearest(checker, saved["rows"])
     scene = checker.scene(checker.strategies[0], saved["model"], lambda prop, where: nearest.findings.append((prop, where)))
     started = time.monotonic()
     looked = "the same choices"
     try:
-        if name == saved["strategy"]:
-            path = saved["path"]
-            graph = followed(scene, list(zip(path[::2], path[1::2], strict=True)))
+        if strategy in (None, saved["strategy"]) and not changed:
+            choices = saved["path"]
+            graph = followed(scene, list(zip(choices[::2], choices[1::2], strict=True)))
             found = nearest.findings
             if graph is not None:
                 nearest.offer(graph)
@@ -123,14 +134,32 @@ def replay(saved: dict[str, Any], manager: Manager, strategy: str | None, versio
         taken = scene.path()
         scene.close()
     if nearest.graph is None:
-        return None, f"The choices of the file lead nowhere under {name}: the plugins or minikvm are not those that made it."
-    return compared(saved, checker, nearest, name, taken, looked)
+        return None, f"The choices of the file lead nowhere under {label(name)}: the plugins or minikvm are not those that made it."
+    again, message = compared(saved, checker, nearest, name, taken, looked)
+    return again, "".join(f"{file} has changed since the schedule was written. " for file in changed) + message
+
+
+def c_file_at(name: str, kind: str, schedule: Path, allow_c: bool) -> str:
+    """The path, from the current folder, of the C file that the schedule file names *name*, as seen from its own folder."""
+    full = os.path.relpath(schedule.parent / name)
+    if not Path(full).is_file():
+        raise _refused(schedule, kind, name, "the C file that was checked (it is not there any more)", f"--{kind} FILE.c names another one")
+    below = [folder.resolve() for folder in (schedule.parent, Path())]
+    if not allow_c and not any(Path(full).parent.resolve().is_relative_to(folder) for folder in below):
+        expected = "a C file below this file's folder or the current one (compiling a file is running it)"
+        raise _refused(schedule, kind, name, expected, "--allow-c compiles it all the same")
+    return full
+
+
+def _refused(schedule: Path, kind: str, name: str, expected: str, hint: str) -> ConfigError:
+    return ConfigError([Problem(str(schedule), 0, 0, ("c_files", kind), quoted(name), expected, hint)])
 
 
 def compared(
     saved: dict[str, Any], checker: Checker, nearest: Nearest, name: str, taken: list[tuple[int, int]], looked: str
 ) -> tuple[dict[str, Any] | None, str]:
     """What came out, beside what was saved."""
+    shown = label(name)
     assert nearest.graph is not None
     where = next((w for p, w in nearest.found if p == saved["property"]), None)
     finding = Finding.of(saved["property"], where) if where else None
@@ -146,4 +175,4 @@ def compared(
     a, b = parted
     step = a["step"] if a else b["step"] if b else 0
     end = f"{saved['property']} is violated here, too." if again else f"This execution does not violate {saved['property']}."
-    return again, f"Under {name} ({looked}) they part at step {step}: the file has {said(a)}, {name} has {said(b)}. {end}"
+    return again, f"Under {shown} ({looked}) they part at step {step}: the file has {said(a)}, {shown} has {said(b)}. {end}"

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import minikvm
 from minikvm.check.execution import Event
 from minikvm.core.vcpu import Mode
 
@@ -18,6 +20,18 @@ FENCES = {
 }  # fmt: skip
 PLACE = re.compile(r"([a-z]+)(\d+)\Z")
 NO_CPU = 0xFFFFFFFF
+PACKAGE = Path(minikvm.get_include()).parents[1]
+
+
+def place_of(text: str) -> str:
+    """A source place as it is shown: a C file's "/home/me/patch.c:12" from the current folder, a header of ours from the package's."""
+    if not text.startswith("/"):
+        return text
+    path = Path(text)
+    for folder in (PACKAGE, Path.cwd()):
+        if path.is_relative_to(folder):
+            return str(path.relative_to(folder))
+    return text
 
 
 class Words:

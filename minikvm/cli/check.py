@@ -15,20 +15,22 @@ from minikvm.cli.run import terminated_as_interrupted
 if TYPE_CHECKING:
     from minikvm.check.cells import Cell, Checker, How
     from minikvm.check.search import Progress
+    from minikvm.report.checkprogress import CheckUpdate
 
 EXIT_VIOLATED, EXIT_NOT_EXHAUSTED = 1, 4
 
 
 def several(_context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> list[str]:
-    """Options that may be repeated, or hold names with commas between them."""
-    return [name.strip() for value in values for name in value.split(",") if name.strip()]
+    """Options that may be repeated, or hold names with commas between them (but a comma in the path of a C file that is there)."""
+    pieces = [[value] if value.endswith(".c") and Path(value).is_file() else value.split(",") for value in values]
+    return [name.strip() for piece in pieces for name in piece if name.strip()]
 
 
 @click.command()
 @click.argument("file", metavar="[FILE]", type=click.Path(), required=False)
 @plugin_options
 @click.option("--strategy", "strategies", metavar="NAME", multiple=True, callback=several, shell_complete=complete_names("strategy"),
-              help="Check this strategy instead of the file's. May be repeated.")
+              help="Check this strategy, or this C file, instead of the file's. May be repeated.")
 @click.option("--all-strategies", is_flag=True, help="Check every strategy that is installed or named with -p.")
 @click.option("--loop", metavar="NAME", shell_complete=complete_names("loop"), help="Use this run loop instead of the file's.")
 @click.option("--model", "models", metavar="NAME", multiple=True, callback=several, shell_complete=complete_names("model"),
@@ -73,7 +75,7 @@ def check(
     with terminated_as_interrupted():
         manager = choice_of(context).manager()
         if replay is not None:
-            return run_again(replay, manager, strategies, html)
+            return run_again(replay, manager, strategies, allow_c, html)
         if file is None:
             raise click.UsageError("Missing argument 'FILE': the configuration to check (or --replay SCHEDULE).")
         config = read(file, manager, settings, allow_c)
@@ -95,7 +97,7 @@ def how_of(jobs: int, checkpoint: str | None, resume: str | None, random: int | 
 
 def checker_of(
     config: Any, manager: Any, file: str, strategies: list[str], loop: str | None, models: list[str], properties: list[str],
-    executions: int | None, seconds: float | None,
+    executions: int | None, seconds: float | None, cls: type[Checker] | None = None,
 ) -> Checker:
     """The checker, with everything that was named on the command line looked up first."""
     from minikvm import __version__
@@ -113,8 +115,16 @@ def checker_of(
             raise click.BadParameter(f"{name!r} is no property; expected one of {', '.join(PROPERTIES)}", param_hint="--property")
     path = find(file)
     text = read_text(path)
-    return Checker(config, manager, file, text, strategies=strategies, loop=loop, models=models, properties=properties,
+    return (cls or Checker)(config, manager, file, text, strategies=strategies, loop=loop, models=models, properties=properties,
                    budget=Budget(executions, seconds), version=__version__)
+
+
+def progress_of(number: int, total: int, cell: Cell, state: Progress) -> CheckUpdate:
+    """How far a check is, for CheckProgress."""
+    from minikvm.kinds import label
+
+    return {"cell": f"{label(cell.strategy)}, {cell.model}", "cells_done": number, "cells_total": total,
+            "executions": state.executions + state.blocked, "rate": state.rate, "elapsed_s": state.seconds, "share": state.share}
 
 
 def watch(checker: Checker, out: Path, html: str | None, as_json: bool) -> int:
@@ -124,9 +134,7 @@ def watch(checker: Checker, out: Path, html: str | None, as_json: bool) -> int:
     with CheckProgress() as progress:
 
         def tell(number: int, total: int, cell: Cell, state: Progress) -> None:
-            progress.update({"cell": f"{cell.strategy}, {cell.model}", "cells_done": number, "cells_total": total,
-                             "executions": state.executions + state.blocked, "rate": state.rate, "elapsed_s": state.seconds,
-                             "share": state.share})
+            progress.update(progress_of(number, total, cell, state))
 
         checker.progress = tell
         try:
@@ -156,7 +164,7 @@ def show(checker: Checker, out: Path, html: str | None, as_json: bool) -> None:
     pages = 0
     for cell, said in zip(checker.cells, verdict["cells"], strict=True):
         for name, schedule in cell.schedules.items():
-            what = cell.strategy if cell.loop in ("x86", "arm64") else f"{cell.strategy}-{cell.loop}"
+            what = checker.slug(cell.strategy) + ("" if cell.loop in ("x86", "arm64") else f"-{checker.slug(cell.loop)}")
             path = out / f"{'worst' if is_advisory(name) else 'counterexample'}-{what}-{cell.model}-{name}.json"
             out.mkdir(parents=True, exist_ok=True)
             write_schedule(path, schedule)
@@ -168,7 +176,7 @@ def show(checker: Checker, out: Path, html: str | None, as_json: bool) -> None:
             if html is not None:
                 target = Path(html)
                 pages += 1
-                named = target.with_stem(f"{target.stem}-{cell.strategy}-{cell.model}-{name}")
+                named = target.with_stem(f"{target.stem}-{what}-{cell.model}-{name}")
                 write_html(target if pages == 1 else named, schedule)
     if as_json:
         click.echo(json.dumps(verdict, indent=2))
@@ -179,7 +187,7 @@ def show(checker: Checker, out: Path, html: str | None, as_json: bool) -> None:
         print_counterexample(console, *first)
 
 
-def run_again(path: str, manager: Any, strategies: list[str], html: str | None) -> int:
+def run_again(path: str, manager: Any, strategies: list[str], allow_c: bool, html: str | None) -> int:
     """--replay: the same execution, or where another strategy parts from it."""
     from rich.console import Console
 
@@ -193,7 +201,8 @@ def run_again(path: str, manager: Any, strategies: list[str], html: str | None) 
     if len(strategies) > 1:
         raise click.UsageError("--replay runs one strategy")
     saved = read_schedule(path)
-    again, message = replay(saved.model_dump(mode="json", by_alias=True), manager, strategies[0] if strategies else None, __version__)
+    strategy = strategies[0] if strategies else None
+    again, message = replay(saved.model_dump(mode="json", by_alias=True), Path(path), manager, strategy, __version__, allow_c)
     console = Console()
     if again is not None:
         print_counterexample(console, again)

@@ -14,6 +14,7 @@ from minikvm.cli.errors import Commands
 from minikvm.cli.litmus import litmus
 from minikvm.cli.new import new
 from minikvm.cli.plugins import plugins
+from minikvm.cli.races import races
 from minikvm.cli.run import run
 from minikvm.cli.schema import schema
 from minikvm.cli.validate import validate
@@ -34,6 +35,7 @@ def cli() -> None:
     Examples:
       minikvm run configs/quickstart.yaml             the first thing to try
       minikvm check configs/seed-wait.yaml            every interleaving, under every memory model
+      minikvm races configs/c/v1-bitmap.yaml          the data races, and what breaks with them
       minikvm litmus tests/litmus/*.litmus            the kernel's litmus tests
       minikvm plugins list                            every strategy, back end, injector and loop
       minikvm new strategy my-idea                    start a plugin of your own
@@ -49,7 +51,7 @@ def cli() -> None:
     """
 
 
-for command in (run, check, litmus, validate, schema, plugins, new):
+for command in (run, check, races, litmus, validate, schema, plugins, new):
     cli.add_command(command)
 
 

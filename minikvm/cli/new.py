@@ -28,7 +28,7 @@ def checked_name(_context: click.Context, _parameter: click.Parameter, name: str
 @click.argument("kind", type=click.Choice(["strategy", "backend", "injector", "loop"]))
 @click.argument("name", callback=checked_name)
 @click.option("--lang", "language", type=click.Choice(LANGUAGES), default="python", show_default=True,
-              help="python: easy to write, called with the GIL. cython: compiled, called without it.")
+              help="python: easy to write, called with the GIL. cython: compiled, called without it. c: a strategy in kernel-style C.")
 @click.option("--dir", "folder", type=click.Path(file_okay=False, path_type=Path), default=Path("."), metavar="D",
               help="Write the package's folder below this one; the current folder if not given.")
 def new(kind: str, name: str, language: str, folder: Path) -> None:
@@ -40,12 +40,15 @@ def new(kind: str, name: str, language: str, folder: Path) -> None:
     Examples:
       minikvm new strategy my-idea
       minikvm new injector slow-put --lang cython --dir ~/src
+      minikvm new strategy my-patch --lang c
     \b
     then:
       pip install -e minikvm-my-idea && minikvm run minikvm-my-idea/tests/small.yaml
     """
     from minikvm.pluginload import builtin_files
 
+    if language == "c" and kind != "strategy":
+        raise click.UsageError(f"--lang c: a {kind} is written in python or cython; only a strategy in c")
     if name in builtin_files(kind):
         raise click.UsageError(f"there is a built-in {kind} {name!r}: a plugin of that name would clash with it, choose another")
     package = Package(kind, name, language)

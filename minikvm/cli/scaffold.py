@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from string import Template
 
-LANGUAGES = ["python", "cython"]
+LANGUAGES = ["python", "cython", "c"]
+NAMES_OF_LANGUAGES = {"python": "Python", "cython": "Cython", "c": "kernel-style C"}
 TEMPLATES = Path(__file__).parent / "templates"
 
-BUILD_REQUIRES = {"python": '"setuptools>=77"', "cython": '"setuptools>=77", "cython>=3.1,<4", "minikvm"'}
+BUILD_REQUIRES = {"python": '"setuptools>=77"', "cython": '"setuptools>=77", "cython>=3.1,<4", "minikvm"', "c": '"setuptools>=77"'}
 HOOKS = {
     "strategy": "minikvm_strategies",
     "backend": "minikvm_ipi_backends",
@@ -28,7 +29,7 @@ SELECTION = {
 
 @dataclass(frozen=True)
 class Package:
-    """A plugin package that is to be written. kind: one of HOOKS; name: a slug; language: one of LANGUAGES."""
+    """A plugin package that is to be written. kind: one of HOOKS; name: a slug; language: one of LANGUAGES, c for strategies only."""
 
     kind: str
     name: str
@@ -47,30 +48,32 @@ class Package:
     @property
     def plugin_file(self) -> str:
         """The file with the class."""
-        return "plugin.py" if self.language == "python" else "plugin.pyx"
+        return "plugin.pyx" if self.language == "cython" else "plugin.py"
 
     def install(self, target: Path) -> str:
         """The command that installs it. A compiled one is built against the minikvm that is installed, so without isolation."""
-        if self.language == "python":
+        if self.language != "cython":
             return f"pip install -e {shlex.quote(str(target))}"
         return f"pip install 'setuptools>=77' 'cython>=3.1,<4' && pip install --no-build-isolation -e {shlex.quote(str(target))}"
 
     def files(self) -> dict[str, str]:
         """Path below the package's folder -> text."""
         words = {
-            "kind": self.kind, "name": self.name, "language": self.language.capitalize(), "distribution": self.distribution,
+            "kind": self.kind, "name": self.name, "language": NAMES_OF_LANGUAGES[self.language], "distribution": self.distribution,
             "package": self.module, "cls": "".join(part.capitalize() for part in self.name.split("-")), "hook": HOOKS[self.kind],
-            "plugin_file": self.plugin_file, "build_requires": BUILD_REQUIRES[self.language],
+            "plugin_file": "strategy.c" if self.language == "c" else self.plugin_file, "build_requires": BUILD_REQUIRES[self.language],
             "selection": SELECTION[self.kind].format(name=self.name), "install": self.install(Path(".")),
         }
-        words["extension"] = fill("extension.toml", words) if self.language == "cython" else ""
+        words["extension"] = {"cython": fill("extension.toml", words), "c": fill("cfiles.toml", words)}.get(self.language, "")
         suffix = Path(self.plugin_file).suffix
+        in_c = {f"{self.module}/strategy.c": fill("strategy.c", words)} if self.language == "c" else {}
         return {
             "pyproject.toml": fill("pyproject.toml", words),
             "README.md": fill("README.md", words),
             ".gitignore": fill("gitignore", words),
             f"{self.module}/__init__.py": fill("init.py", words),
-            f"{self.module}/{self.plugin_file}": fill(f"{self.kind}{suffix}", words),
+            f"{self.module}/{self.plugin_file}": fill("cstrategy.py" if in_c else f"{self.kind}{suffix}", words),
+            **in_c,
             "tests/small.yaml": fill("small.yaml", words),
             f"tests/test_{self.name.replace('-', '_')}.py": fill("test.py", words),
         }

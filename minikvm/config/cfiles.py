@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +14,22 @@ from minikvm.kinds import C_KINDS, is_c_file
 EXPECTED = "the path of a C file, such as my_patch.c"
 
 
-def name_c_files(doc: Document, data: Any, allow_c: bool) -> list[Problem]:
+def name_c_files(doc: Document, data: Any, allow_c: bool, found: Mapping[str, str] | None = None) -> list[Problem]:
     """Put the path of each C file, as seen from the current folder, where a plugin's name stands in *data*; what is wrong with it.
 
-    A path in the file is relative to the file's folder, one from the command line to the current one. Compiling a file is running it, so a
-    configuration may name only what lies beside it (or below its folder), unless *allow_c*.
+    A path in the file is relative to the file's folder, one from the command line to the current one. Compiling a file is running
+    it, so a configuration may name only what lies beside it (or below its folder), unless *allow_c*. A symbolic link beside it is
+    beside it: who put it there could have put the text there. *found*: kind -> the name to take where *data* names a C file, for a
+    configuration that is not where it was.
     """
     problems: list[Problem] = []
-    for key in C_KINDS:
-        value: Any = data.get(key) if isinstance(data, dict) else None
+    for key in C_KINDS if isinstance(data, dict) else ():
+        value = data.get(key)
         mapping = isinstance(value, dict) and "c" in value
+        if found is not None and key in found and (mapping or is_c_file(value)):
+            options = {option: given for option, given in value.items() if option != "c"} if mapping and is_c_file(found[key]) else {}
+            data[key] = {"name": found[key], **options}
+            continue
         if mapping:
             where: tuple[str | int, ...] = (key, "c")
             path = value.pop("c")

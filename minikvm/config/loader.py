@@ -32,8 +32,8 @@ def load(
 ) -> VMConfig:
     """The configuration of that file name, or shipped name ("quickstart").
 
-    ``registry``: the names and options of plugins; without it they are not checked. ``host``: the topology that ``host: auto`` stands for;
-    without it, pCPU numbers on such a host are not checked. ``allow_c``: the file may name C files that are not beside it. Raises
+    ``registry``: the names and options of plugins; without it they are not checked. ``host``: the topology that ``host: auto`` stands
+    for; without it, pCPU numbers on such a host are not checked. ``allow_c``: the file may name C files that are not beside it. Raises
     ConfigError.
     """
     path = find(source)
@@ -41,9 +41,13 @@ def load(
 
 
 def loads(
-    text: str | bytes, name: str = "<text>", *, registry: Registry | None = None, host: Topology | None = None, allow_c: bool = False
+    text: str | bytes, name: str = "<text>", *, registry: Registry | None = None, host: Topology | None = None, allow_c: bool = False,
+    c_files: Mapping[str, str] | None = None,
 ) -> VMConfig:
-    """The configuration in the text; ``name`` stands in its messages. Otherwise as load."""
+    """The configuration in the text; ``name`` stands in its messages. Otherwise as load.
+
+    ``c_files``: kind -> the plugin to take where the text names a C file, such as that file's path from here.
+    """
     if isinstance(text, bytes):
         text = decode(text, name)
     elif len(text) > MAX_BYTES or len(text.encode("utf-8", "replace")) > MAX_BYTES:
@@ -55,12 +59,14 @@ def loads(
         line, column = doc.root.place
         what = Problem(name, line, column, (), show(doc.root), "a mapping with the key vm")
         raise ConfigError([*doc.problems, what])
-    return _validate(doc, registry, host, allow_c)
+    return _validate(doc, registry, host, allow_c, c_files)
 
 
-def _validate(doc: Document, registry: Registry | None, host: Topology | None, allow_c: bool = False) -> VMConfig:
+def _validate(
+    doc: Document, registry: Registry | None, host: Topology | None, allow_c: bool = False, c_files: Mapping[str, str] | None = None
+) -> VMConfig:
     data = doc.data()
-    problems = [*doc.problems, *name_c_files(doc, data, allow_c)]
+    problems = [*doc.problems, *name_c_files(doc, data, allow_c, c_files)]
     config: VMConfig | None = None
     try:
         config = VMConfig.model_validate(data)

@@ -251,7 +251,8 @@ class VMConfig(Section):
     strategy: Annotated[
         Plugin,
         BeforeValidator(_by_name),
-        Field(description="The request-dispatch strategy.", examples=["upstream"]),
+        Field(description="The request-dispatch strategy; {c: my_patch.c} is a file in kernel-style C beside this one.",
+              examples=["upstream"]),
         Expected(_PLUGIN_TEXT.format("strategy")),
     ] = Plugin(name="upstream")
     backend: Annotated[
@@ -263,7 +264,7 @@ class VMConfig(Section):
     loop: Annotated[
         Plugin,
         BeforeValidator(_by_name),
-        Field(description="The vCPU run loop.", examples=["x86"]),
+        Field(description="The vCPU run loop; {c: my_loop.c} is a file in kernel-style C beside this one.", examples=["x86"]),
         Expected(_PLUGIN_TEXT.format("run loop")),
     ] = Plugin(name="x86")
     injectors: Annotated[

@@ -10,10 +10,19 @@ from pydantic.errors import PydanticInvalidForJsonSchema
 
 from minikvm.config.model import VMConfig
 from minikvm.config.registry import Registry
+from minikvm.kinds import C_KINDS
 
 SCHEMA_ID = "urn:minikvm:schema:config:1"
 _KINDS = {"strategy": "strategy", "backend": "backend", "loop": "loop", "injectors": "injector"}
 """The keys of the file where a plugin is named, and of which kind."""
+
+
+_C_FILE = {
+    "type": "object", "required": ["c"], "properties": {
+        "c": {"type": "string", "pattern": "\\.c$", "x-expected": "the path of a C file", "examples": ["my_patch.c"],
+              "description": "Path of a file in kernel-style C, as seen from the configuration's folder."}},
+}  # fmt: skip
+"""Instead of a name (cfiles.py); a run loop's options may stand beside it."""
 
 
 def schema(registry: Registry | None = None) -> dict[str, Any]:
@@ -26,6 +35,10 @@ def schema(registry: Registry | None = None) -> dict[str, Any]:
     if registry is not None:
         for key, kind in _KINDS.items():
             _offer(body, key, kind, registry)
+    for key in C_KINDS:
+        place = body["properties"][key]
+        first, *rest = place.get("anyOf") or [{"$ref": place.pop("$ref")}]
+        place["anyOf"] = [first, _C_FILE, *rest]
     head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": SCHEMA_ID, "title": "minikvm configuration"}
     return {**head, **{key: value for key, value in body.items() if key != "title"}}
 

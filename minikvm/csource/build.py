@@ -17,6 +17,7 @@ from pathlib import Path
 import minikvm
 from minikvm.csource import lines
 from minikvm.csource.forms import Source, read_source
+from minikvm.csource.names import known_names
 from minikvm.pluginload import BadSource
 
 RUNTIME = Path(__file__).parent / "runtime"
@@ -292,18 +293,6 @@ def publish(made: Path, target: Path) -> None:
                 raise
     finally:
         shutil.rmtree(beside, ignore_errors=True)
-
-
-@functools.cache
-def known_names() -> tuple[str, ...]:
-    """Every name that kernel.h gives: macros, functions, types."""
-    names: set[str] = set()
-    for header in [INCLUDE / "minikvm" / "kernel.h", *sorted((INCLUDE / "minikvm" / "kernel").glob("*.h"))]:
-        text = header.read_text()
-        names.update(re.findall(r"^\s*#define\s+(\w+)", text, re.MULTILINE))
-        names.update(re.findall(r"^(?:static|typedef)[^;{(]*?\b(\w+)\s*[(;]", text, re.MULTILINE))
-        names.update(re.findall(r"^MK_K_FIND\((\w+)", text, re.MULTILINE))
-    return tuple(sorted(name for name in names if not name.upper().startswith(("MK_", "MINIKVM_"))))
 
 
 def explained(said: str, path: Path, shown: str) -> str:

@@ -56,7 +56,7 @@ def read_lines(library: Path) -> Lines:
                 for symbol in table.iter_symbols()
                 if symbol["st_info"]["type"] == "STT_OBJECT"
             )
-    rows.sort()
+    rows.sort(key=lambda row: (row[0], row[1] != 0))  # of several at an address the last one of the program counts; an end comes first
     files = sorted({name for _, _, name in rows})
     number = {name: i for i, name in enumerate(files)}
     return Lines([row[0] for row in rows], [number[row[2]] for row in rows], [row[1] for row in rows], files, symbols)

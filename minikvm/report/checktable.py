@@ -8,6 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from minikvm.kinds import labels
 from minikvm.properties import is_advisory
 from minikvm.report import words
 from minikvm.report.checkverdict import Cell, PropertyVerdict, Verdict, verdict_of
@@ -27,7 +28,14 @@ Result = tuple[str, str]
 
 def print_verdict(console: Console, verdict: Verdict | dict[str, Any]) -> None:
     """Print *verdict* on *console*. A dict is checked first: ConfigError when it is no verdict of version 1."""
-    _Printer(console, verdict_of(verdict)).all()
+    _Printer(console, labelled(verdict_of(verdict))).all()
+
+
+def labelled(verdict: Verdict) -> Verdict:
+    """The verdict with C files called by their names and not by their paths."""
+    short = labels(name for cell in verdict.cells for name in (cell.strategy, cell.loop))
+    cells = [cell.model_copy(update={"strategy": short[cell.strategy], "loop": short[cell.loop]}) for cell in verdict.cells]
+    return verdict.model_copy(update={"cells": cells})
 
 
 class _Printer:

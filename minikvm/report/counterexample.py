@@ -9,6 +9,7 @@ A file may be read by an older minikvm than wrote it: fields that are not known 
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any, Literal
 
@@ -38,6 +39,14 @@ class Scope(SavedPart):
     calls: Count = Field(description="Calls of each initiator, at most.")
     faults: Count = Field(description="Faults that the injectors may inject in one execution, at most.")
     initiators: list[str] = Field(default=[], description="Who calls what: `task on pCPU 1: TLB_FLUSH of 0,1, wait`.")
+
+
+class CFile(SavedPart):
+    """A C file that the strategy or the run loop is."""
+
+    kind: Literal["strategy", "loop"] = Field(description="Which of the two.")
+    path: str = Field(description="Where it was, as seen from the folder of the schedule file.")
+    sha256: str = Field(description="Of its bytes.")
 
 
 class Thread(SavedPart):
@@ -91,6 +100,7 @@ class Schedule(SavedPart):
     injectors: list[str] = Field(description="Names of the race injectors that are the environment.")
     scope: Scope = Field(description="What was explored.")
     config: str = Field(description="Text of the configuration, whole.")
+    c_files: list[CFile] = Field(default=[], description="The C files that a replay has to compile again.")
     path: list[int] = Field(description="The explorer's choices that lead here: what a replay follows.")
     property: str = Field(pattern=r"^P[0-9]+$", description="Id of the violated property.")
     sentence: str = Field(description="What went wrong, in one sentence.")
@@ -142,16 +152,21 @@ def read_schedule(path: str | Path) -> Schedule:
 
 
 def schedule_json(schedule: Schedule | dict[str, Any]) -> str:
-    """The text of a schedule file, one row a line, so that two of them can be compared line by line."""
+    """The text of a schedule file, one row a line, so that two of them can be compared line by line; no c_files where there is none."""
     data = schedule_of(schedule).model_dump(mode="json", by_alias=True)
+    if not data["c_files"]:
+        del data["c_files"]
     members = [f' "rows": [\n{_lines(value)}\n ]' if key == "rows" else f" {json.dumps(key)}: {json.dumps(value)}"
                for key, value in data.items()]
     return "{\n" + ",\n".join(members) + "\n}\n"
 
 
 def write_schedule(path: str | Path, schedule: Schedule | dict[str, Any]) -> None:
-    """Write the schedule file *path*."""
-    Path(path).write_text(schedule_json(schedule), encoding="utf-8")
+    """Write the schedule file *path*. Its C files, named from the current folder until now, are named from the file's."""
+    told = schedule_of(schedule)
+    folder = Path(path).parent
+    moved = [file.model_copy(update={"path": os.path.relpath(file.path, folder)}) for file in told.c_files]
+    Path(path).write_text(schedule_json(told.model_copy(update={"c_files": moved})), encoding="utf-8")
 
 
 def schedule_schema() -> dict[str, Any]:

@@ -13,6 +13,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from minikvm.kinds import label
 from minikvm.properties import PROPERTIES
 from minikvm.report import words
 from minikvm.report.counterexample import Row, Schedule, schedule_of
@@ -47,7 +48,7 @@ def _page(schedule: Schedule) -> str:
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 <meta http-equiv="Content-Security-Policy" content="{policy}">
-<title>{escape(f"{schedule.property}: {schedule.strategy}, {schedule.model}")} - minikvm check</title>
+<title>{escape(f"{schedule.property}: {label(schedule.strategy)}, {schedule.model}")} - minikvm check</title>
 <style>{style}</style>
 </head>
 <body>
@@ -60,7 +61,7 @@ def _page(schedule: Schedule) -> str:
 </header>
 <nav aria-label="Parts of the page">
 <strong>{escape(words.property_name(schedule.property))} violated</strong>
-<span>{escape(schedule.strategy)}, {escape(schedule.model)}</span>
+<span>{escape(label(schedule.strategy))}, {escape(schedule.model)}</span>
 <a href="#marked">the marked step ({step})</a>
 <a href="#diagram">diagram</a>
 <a href="#steps">steps</a>
@@ -96,8 +97,8 @@ def _facts(schedule: Schedule) -> Iterator[tuple[str, str]]:
     known = PROPERTIES.get(schedule.property)
     if known is not None:
         yield "property", f"{known.id} ({known.name}): {known.meaning}"
-    yield "strategy", schedule.strategy
-    yield "run loop", schedule.loop
+    yield "strategy", label(schedule.strategy)
+    yield "run loop", label(schedule.loop)
     yield "memory model", f"{schedule.model}: {words.MODELS[schedule.model]}" if schedule.model in words.MODELS else schedule.model
     if schedule.injectors:
         yield "injectors", ", ".join(schedule.injectors)

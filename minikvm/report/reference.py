@@ -16,6 +16,7 @@ from minikvm.report.checkverdict import verdict_schema
 from minikvm.report.counterexample import schedule_schema
 from minikvm.report.litmus import litmus_schema
 from minikvm.report.model import report_schema
+from minikvm.report.races import races_schema
 
 HERE = Path(__file__).parent
 END = "<!-- generated: end -->"
@@ -55,8 +56,9 @@ class Format:
 REPORT = Format("Report", "model.py", report_schema, "schema-1.json", "report.md")
 VERDICT = Format("Verdict", "checkverdict.py", verdict_schema, "schema-check-1.json", "check-report.md")
 SCHEDULE = Format("Schedule", "counterexample.py", schedule_schema, "schema-schedule-1.json", "check-report.md")
+RACES = Format("Races", "races.py", races_schema, "schema-races-1.json", "check-report.md")
 LITMUS = Format("Litmus", "litmus.py", litmus_schema, "schema-litmus-1.json", "litmus.md")
-FORMATS = (REPORT, VERDICT, SCHEDULE, LITMUS)
+FORMATS = (REPORT, VERDICT, SCHEDULE, RACES, LITMUS)
 
 
 def replace_generated(text: str, format: Format = REPORT) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from minikvm.kinds import label
 from minikvm.properties import is_advisory
 from minikvm.report.humanize import number, plural, seconds, times
 from minikvm.report.model import PropertyRow, Report
@@ -20,8 +21,8 @@ def headline(report: Report) -> str:
     run = report.run
     injectors = f", injectors {', '.join(run.injectors)}" if run.injectors else ""
     return (
-        f"{run.vm}: {plural(run.vcpus, 'vCPU')} on {plural(run.pcpus, 'pCPU')}, strategy {run.strategy}, back end {run.backend}, "
-        f"run loop {run.loop}, engine {run.engine}{injectors}, seed {report.seed}. "
+        f"{run.vm}: {plural(run.vcpus, 'vCPU')} on {plural(run.pcpus, 'pCPU')}, strategy {label(run.strategy)}, back end {run.backend}, "
+        f"run loop {label(run.loop)}, engine {run.engine}{injectors}, seed {report.seed}. "
         + ENDINGS[report.ended].format(seconds(report.elapsed_s))
     )
 
@@ -31,7 +32,7 @@ def economy_sentence(report: Report) -> str | None:
     economy = report.economy
     if economy is None or not report.totals.calls:
         return None
-    strategy = report.run.strategy
+    strategy = label(report.run.strategy)
     visited = _against(economy.visited, economy.visited_linear, economy.saved_percent.visited, "vCPU visited", "vCPUs visited")
     ipis = _against(economy.ipis, economy.ipis_linear, economy.saved_percent.ipis, "IPI", "IPIs")
     sends = _against(economy.sends, economy.sends_linear, economy.saved_percent.sends, "send", "sends")

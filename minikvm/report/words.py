@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
+from minikvm.kinds import label
 from minikvm.properties import PROPERTIES
 from minikvm.report.counterexample import Row, Schedule, Scope
 from minikvm.report.humanize import plural
@@ -49,7 +50,7 @@ def subject(schedule: Schedule) -> str:
     """What was explored: strategy, run loop, memory model, injectors."""
     model = f"{schedule.model} ({MODELS[schedule.model]})" if schedule.model in MODELS else schedule.model
     injectors = f", injectors {', '.join(schedule.injectors)}" if schedule.injectors else ""
-    return f"Strategy {schedule.strategy}, run loop {schedule.loop}{injectors}, memory model {model}."
+    return f"Strategy {label(schedule.strategy)}, run loop {label(schedule.loop)}{injectors}, memory model {model}."
 
 
 def bounds(scope: Scope) -> str:

@@ -56,6 +56,20 @@ def test_no_placeholder_is_left_in_a_new_package(new, kind, language):
     assert {name: re.findall(r"\$\{?[a-z_]+", text) for name, text in texts.items() if re.search(r"\$\{?[a-z_]+", text)} == {}
 
 
+def test_a_new_package_in_c_has_the_c_file_beside_its_class(new):
+    folder = new("strategy", "my-idea", "c")
+    assert sorted(path.name for path in (folder / "minikvm_my_idea").iterdir()) == ["__init__.py", "plugin.py", "strategy.c"]
+
+
+def test_the_tests_of_a_new_package_in_c_pass(new):
+    assert "3 passed" in python(new("strategy", "my-idea", "c"), "-m", "pytest", "-q", "-p", "no:cacheprovider")
+
+
+def test_what_cannot_be_written_in_c_is_refused(invoke, tmp_path):
+    result = invoke("new", "backend", "my-idea", "--lang", "c", "--dir", tmp_path)
+    assert (result.exit_code, "only a strategy in c" in result.output) == (2, True)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_new_python_package_loads_and_explains_itself(new, kind):
     folder = new(kind, "my-idea")

@@ -3,6 +3,8 @@
 import json
 import re
 
+import pytest
+
 
 def test_a_right_file_is_fine(invoke, config, parts):
     result = invoke("validate", config, "-p", parts)
@@ -65,6 +67,12 @@ def test_the_schema_knows_no_other_options_of_a_plugin_but_leaves_unknown_plugin
     *_, another = tree["properties"]["strategy"]["anyOf"]
     assert tree["$defs"]["strategy.upstream"]["additionalProperties"] is False
     assert "upstream" in another["properties"]["name"]["not"]["enum"] and another["additionalProperties"] is True
+
+
+@pytest.mark.parametrize("key", ["strategy", "loop"])
+def test_the_schema_knows_that_a_strategy_or_loop_may_be_a_c_file(invoke, key):
+    tree = json.loads(invoke("schema", "--no-plugins").output)
+    assert [option["required"] for option in tree["properties"][key]["anyOf"] if "c" in option.get("properties", {})] == [["c"]]
 
 
 def test_every_reference_of_the_schema_leads_somewhere(invoke, parts):

@@ -236,7 +236,7 @@ BAD_SECTIONS = {
             "f.yaml:3:11: strategy.name: missing, expected the name of a plugin",
         ],
     ),
-    "strategy as C": (
+    "strategy in C without its file": (
         "vm: {vcpus: 8}\nhost: {sockets: 1, cores: 4}\nstrategy: {c: mine.c}\n",
         [
             'f.yaml:3:15: strategy.c: got "mine.c", expected the path of a C file (no such file: mine.c)',

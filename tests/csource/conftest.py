@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -97,3 +100,43 @@ def check() -> Callable[..., Any]:
         return checker.cells[0]
 
     return check
+
+
+@pytest.fixture(scope="session")
+def manager() -> Manager:
+    return Manager(no_plugins=True)
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Callable[..., subprocess.Popen[str]]:
+    """Start `minikvm ARGUMENT...` in the test's folder; keywords are environment variables."""
+
+    def start(*arguments: object, cwd: Path = tmp_path, **environment: str) -> subprocess.Popen[str]:
+        line = [sys.executable, "-m", "minikvm", *map(str, arguments)]
+        return subprocess.Popen(line, cwd=cwd, env=os.environ | environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    return start
+
+
+@pytest.fixture
+def call(start: Callable[..., subprocess.Popen[str]]) -> Callable[..., tuple[int, str, str]]:
+    """The same, run to its end: (exit code, stdout, stderr)."""
+
+    def call(*arguments: object, **options: Any) -> tuple[int, str, str]:
+        process = start(*arguments, **options)
+        out, err = process.communicate(timeout=120)
+        return process.returncode, out, err
+
+    return call
+
+
+@pytest.fixture
+def refused(call: Callable[..., tuple[int, str, str]]) -> Callable[..., str]:
+    """What a command that is to end with exit code 2 writes to stderr."""
+
+    def refused(*arguments: object, **options: Any) -> str:
+        code, out, err = call(*arguments, **options)
+        assert (code, "Traceback" in err) == (2, False), f"exit code {code}\n{out}{err}"
+        return err
+
+    return refused

@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-NAMED = re.compile(r"# file: (\S+)\n")
+NAMED = re.compile(r"(?:# file: (\S+)|/\* file: (\S+) \*/)\n")
 EXIT_CODE = re.compile(r"^\$ echo \$\?\n(\d+)$", re.MULTILINE)
 
 
@@ -25,7 +25,7 @@ class Block:
     def file(self) -> str | None:
         """The file that the block shows whole, by its first line."""
         named = NAMED.match(self.text)
-        return named.group(1) if named else None
+        return named.group(1) or named.group(2) if named else None
 
     @property
     def commands(self) -> list[str]:

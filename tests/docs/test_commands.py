@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from minikvm.cli.main import cli
 
 VIOLATED = re.compile(r"P\d+ \(\w+\) was VIOLATED")
-STORIES = ["README.md", "docs/tutorial.md", "docs/protocol.md"]
+STORIES = ["README.md", "docs/tutorial.md", "docs/protocol.md", "docs/c-strategies.md"]
 # Compiled packages are built for real in tests/packaging and tests/cli/test_new.py.
 NEEDS_A_COMPILED_PACKAGE = "--strategy second"
 ENDS_LATER = ("hyperv-flush.yaml", "chaos.yaml")
@@ -44,6 +44,17 @@ def test_an_option_that_is_not_there_is_found():
         parse(["run", "some.yaml", "--no-such-option"])
 
 
+def lost(shown, printed):
+    """The first line of an output, as a page shows it with cuts, that was not printed behind the ones before it; None if all were."""
+    lines = iter([line.rstrip() for line in printed.splitlines()])
+    return next((line for line in shown.splitlines() if line.strip() not in ("", "...") and line.rstrip() not in lines), None)
+
+
+def test_a_line_that_is_not_printed_is_found():
+    assert lost("a\n...\nc", "a\nb\nc  \n") is None
+    assert lost("a\n...\nd", "a\nb\nc\n") == "d"
+
+
 @pytest.fixture
 def run(workplace):
     """Run a command line in the workplace; one of a long configuration is cut short."""
@@ -71,5 +82,7 @@ def test_the_commands_of_a_page_end_as_it_says(story, page_blocks, workplace, ru
             assert done.exit_code == block.exit_code, f"{block}: {command}\n{done.output}"
             missing = set(VIOLATED.findall(block.output)) - set(VIOLATED.findall(done.output))
             assert not missing, f"{block}: {command} no longer prints {missing}\n{done.output}"
+            if command.startswith(("minikvm check", "minikvm races")) and command == block.commands[-1]:
+                assert lost(block.output, done.output) is None, f"{block}: {command} no longer prints this line\n{done.output}"
             if command.startswith(("minikvm new", "minikvm validate")) and block.output:
                 assert done.output.startswith(block.output), f"{block}: {command} prints something else\n{done.output}"

@@ -1,5 +1,6 @@
 """Plugin packages, installed for real beside the wheel: those in plugins/, and those that ``minikvm new`` writes."""
 
+import itertools
 import json
 import shutil
 
@@ -10,6 +11,7 @@ SHIPPED = {
     "minikvm-near-first": ("strategy", "near-first"),
     "minikvm-pipe": ("backend", "pipe"),
     "minikvm-irq-storm": ("injector", "irq-storm"),
+    "minikvm-c-strategies": ("strategy", "c-upstream"),
     "minikvm-known-bugs": ("strategy", "m01"),
 }
 KINDS = ["strategy", "backend", "injector", "loop"]
@@ -52,8 +54,7 @@ def test_the_tests_of_a_shipped_package_pass(authors, installed, package):
     assert " passed" in authors.run("pytest", "-q", "-p", "no:cacheprovider", cwd=installed[package])
 
 
-@pytest.mark.parametrize("language", ["python", "cython"])
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("kind", "language"), [*itertools.product(KINDS, ["python", "cython"]), ("strategy", "c")])
 def test_a_new_package_installs_and_its_tests_pass(authors, tmp_path, kind, language):
     name = f"new-{kind}-{language}"
     authors.run("minikvm", "new", kind, name, "--lang", language, "--dir", tmp_path)

@@ -78,7 +78,7 @@ MK_C_HIDDEN unsigned long *mk_c_targets(mk_ctx *c, const uint64_t *targets);
 #ifdef MK_C_LONG_TARGETS
 #define MK_C_TARGETS(c, targets) mk_c_targets(c, targets)
 #else
-#define MK_C_TARGETS(c, targets) ((unsigned long *)(targets))
+#define MK_C_TARGETS(c, targets) ((targets) != NULL ? (unsigned long *)(targets) : mk_c_targets(c, NULL)) /* NULL: all of them */
 #endif
 
 MK_C_HIDDEN MK_C_FLAT int MK_C_ENTRY(dispatch)(mk_ctx *c, uint32_t req, const uint64_t *targets)

@@ -1,0 +1,1 @@
+../../plugins/minikvm-c-strategies/minikvm_c_strategies/linear.c
