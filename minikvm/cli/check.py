@@ -80,7 +80,8 @@ def check(
             raise click.UsageError("Missing argument 'FILE': the configuration to check (or --replay SCHEDULE).")
         config = read(file, manager, settings, allow_c)
         wanted = list(manager.names("strategy")) if all_strategies else strategies
-        checker = checker_of(config, manager, file, wanted, loop, models, properties, budget_executions, budget_seconds)
+        checker = checker_of(config, manager, file, wanted, loop, models, properties, budget_executions, budget_seconds,
+                             changed=bool(settings))
         checker.how = how_of(jobs, checkpoint, resume, random, seed)
         return watch(checker, Path(out), html, as_json)
 
@@ -97,12 +98,13 @@ def how_of(jobs: int, checkpoint: str | None, resume: str | None, random: int | 
 
 def checker_of(
     config: Any, manager: Any, file: str, strategies: list[str], loop: str | None, models: list[str], properties: list[str],
-    executions: int | None, seconds: float | None, cls: type[Checker] | None = None,
+    executions: int | None, seconds: float | None, cls: type[Checker] | None = None, changed: bool = False,
 ) -> Checker:
-    """The checker, with everything that was named on the command line looked up first."""
+    """The checker, with everything that was named on the command line looked up first. *changed*: the configuration is not as in the file."""
     from minikvm import __version__
     from minikvm.check.cells import Checker
     from minikvm.check.search import Budget
+    from minikvm.config import as_data, dumps, override
     from minikvm.config.files import find
     from minikvm.config.files import read as read_text
     from minikvm.properties import PROPERTIES
@@ -113,8 +115,11 @@ def checker_of(
     for name in properties:
         if name not in PROPERTIES:
             raise click.BadParameter(f"{name!r} is no property; expected one of {', '.join(PROPERTIES)}", param_hint="--property")
-    path = find(file)
-    text = read_text(path)
+    text = read_text(find(file))
+    if properties:  # a replay judges, and so explores, no others
+        config = override(config, check={**as_data(config)["check"], "properties": properties})
+    if changed or properties:
+        text = dumps(config)  # what a schedule keeps is what was checked, not what the file says
     return (cls or Checker)(config, manager, file, text, strategies=strategies, loop=loop, models=models, properties=properties,
                    budget=Budget(executions, seconds), version=__version__)
 
