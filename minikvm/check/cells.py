@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -272,10 +273,20 @@ class Checker:
     def head(self, strategy: str, model: str, before: int) -> dict[str, Any]:
         """The beginning of a schedule."""
         return {"minikvm": self.version, "file": self.file, "strategy": strategy, "loop": self.loop.name, "model": model,
-                "config": self.text, "c_files": c_files(strategy, self.loop.name), "executions_before": before}
+                "config": self.text, "c_files": c_files(strategy, self.loop.name), "c_words": sorted(self.shared),
+                "executions_before": before}
 
     def explore(self, number: int, strategy: Plugin, model: str) -> Cell:
         """Explore one cell to its end, or to the end of its budget."""
+        while True:
+            cell = self._explore(number, strategy, model)
+            if cell is not None:
+                return cell
+            self.cells.pop()
+            gc.collect()  # the stacks of C code are to lie where they lay
+
+    def _explore(self, number: int, strategy: Plugin, model: str) -> Cell | None:
+        """Once; None: it has to begin anew."""
         cell = Cell(strategy.name, self.loop.name, model, self.scope)
         self.cells.append(cell)
         scene = self.scene(strategy, model, lambda name, where: found.violated(name, where))  # noqa: PLW0108
@@ -318,10 +329,7 @@ class Checker:
             if isinstance(search, RandomSearch):
                 cell.estimate = search.estimate.complete.mean + search.estimate.blocked.mean
             scene.close()
-        if anew:
-            self.cells.remove(cell)
-            return self.explore(number, strategy, model)
-        return cell
+        return None if anew else cell
 
     def fingerprint(self, strategy: Plugin, model: str) -> str:
         """Of what a cell explores: a checkpoint of anything else is refused."""

@@ -112,6 +112,7 @@ def replay(
     config = loads(saved["config"], saved["file"], registry=manager, c_files=plugins)
     checker = Checker(config, manager, saved["file"], saved["config"], strategies=[name], loop=plugins["loop"], models=[saved["model"]],
                       version=version)  # fmt: skip
+    checker.shared.update(saved["c_words"])
     nearest = Nearest(checker, saved["rows"])
     scene = checker.scene(checker.strategies[0], saved["model"], lambda prop, where: nearest.findings.append((prop, where)))
     started = time.monotonic()

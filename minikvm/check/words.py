@@ -104,6 +104,8 @@ class Words:
         if event.kind == "CHOOSE":
             return f"{event.name}: {'yes' if event.rval else 'no'}" if event.operand == 2 else f"{event.name}: {event.rval}"
         what, number, target = self.target(event.loc or "")
+        if what == "other" and event.name:  # a plugin's own word: as its author calls it
+            target = event.name.removeprefix("&")
         if what == "slot":
             return self._slot(event, number)
         if what == "acks":

@@ -100,7 +100,7 @@ def checker_of(
     config: Any, manager: Any, file: str, strategies: list[str], loop: str | None, models: list[str], properties: list[str],
     executions: int | None, seconds: float | None, cls: type[Checker] | None = None, changed: bool = False,
 ) -> Checker:
-    """The checker, with everything that was named on the command line looked up first. *changed*: the configuration is not as in the file."""
+    """The checker, with everything that was named on the command line looked up first. *changed*: it differs from the file."""
     from minikvm import __version__
     from minikvm.check.cells import Checker
     from minikvm.check.search import Budget

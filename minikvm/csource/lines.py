@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+MASKS = "mk_masks_of_"
+
 
 @dataclass(frozen=True)
 class Lines:
@@ -34,6 +36,8 @@ class Lines:
         if i < 0 or address >= self.symbols[i][0] + max(1, self.symbols[i][1]):
             return None
         offset = address - self.symbols[i][0]
+        if self.symbols[i][2].startswith(MASKS):  # of DEFINE_PER_CPU(cpumask_var_t, name), a word each in a check
+            return f"{self.symbols[i][2].removeprefix(MASKS)} of CPU {offset // 8}"
         return self.symbols[i][2] + (f"+{offset}" if offset else "")
 
 

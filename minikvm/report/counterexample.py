@@ -101,6 +101,9 @@ class Schedule(SavedPart):
     scope: Scope = Field(description="What was explored.")
     config: str = Field(description="Text of the configuration, whole.")
     c_files: list[CFile] = Field(default=[], description="The C files that a replay has to compile again.")
+    c_words: list[int] = Field(
+        default=[], description="Words of C code's stacks that several threads use, and words that are accessed in pieces, as numbers."
+    )
     path: list[int] = Field(description="The explorer's choices that lead here: what a replay follows.")
     property: str = Field(pattern=r"^P[0-9]+$", description="Id of the violated property.")
     sentence: str = Field(description="What went wrong, in one sentence.")
@@ -152,10 +155,11 @@ def read_schedule(path: str | Path) -> Schedule:
 
 
 def schedule_json(schedule: Schedule | dict[str, Any]) -> str:
-    """The text of a schedule file, one row a line, so that two of them can be compared line by line; no c_files where there is none."""
+    """The text of a schedule file, one row a line, for comparing two of them; what is about C only where there is some."""
     data = schedule_of(schedule).model_dump(mode="json", by_alias=True)
-    if not data["c_files"]:
-        del data["c_files"]
+    for key in ("c_files", "c_words"):
+        if not data[key]:
+            del data[key]
     members = [f' "rows": [\n{_lines(value)}\n ]' if key == "rows" else f" {json.dumps(key)}: {json.dumps(value)}"
                for key, value in data.items()]
     return "{\n" + ",\n".join(members) + "\n}\n"

@@ -229,7 +229,7 @@ def test_a_replay_runs_the_same_steps_again(command):
     assert "P2 is violated again" in done.stdout
 
 
-@pytest.mark.parametrize("said", [("--property", "P2"), ("--set", "check.entries=1", "--set", "guest.enter_us=forever")], ids=["property", "set"])
+@pytest.mark.parametrize("said", [("--property", "P2"), ("--set", "check.entries=1", "--set", "guest.enter_us=forever")])
 def test_a_replay_knows_what_the_command_line_had_changed(command, said):
     command(str(SEED), "--strategy", "v1-bitmap", "--model", "sc", *said, code=1)
     done = command("--replay", "counterexample-v1-bitmap-sc-P2.json", code=1)

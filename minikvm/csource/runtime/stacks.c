@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <ucontext.h>
 
+#define MK_C_STACKS_AT ((uintptr_t)0x3d6b00000000) /* anywhere, and mostly free */
+
 enum status { RUNNING, DONE, OPERATION };
 struct thread {
 	struct mk_c_frame frame;
@@ -33,14 +35,17 @@ static void stack_main(void)
 	_longjmp(t->frame.out, 1);
 }
 
-static struct thread *make_thread(void)
+static struct thread *make_thread(uint32_t index)
 {
 	struct thread *t = calloc(1, sizeof(*t));
 	ucontext_t here, there;
 	if (t == NULL)
 		return NULL;
-	/* With a page below that nobody may touch: a recursion without an end is a fault. */
-	t->low = mmap(NULL, MK_C_STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	/*
+	 * With a page below that nobody may touch: a recursion without an end is a fault. At the same address in every process, if it is free: a
+	 * pointer to a local variable is a value that a schedule file shows, and a replay compares.
+	 */
+	t->low = mmap((void *)(MK_C_STACKS_AT + (uintptr_t)index * MK_C_STACK), MK_C_STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (t->low == MAP_FAILED) {
 		free(t);
 		return NULL;
@@ -77,7 +82,7 @@ static struct thread *thread_of(mk_ctx *c, struct mk_c_plugin *self)
 	if (depth >= MK_C_MAX_DEPTH || c->id >= MK_C_MAX_CONTEXTS)
 		return NULL;
 	if (self->threads[i] == NULL) {
-		struct thread *t = make_thread();
+		struct thread *t = make_thread((uint32_t)i);
 		if (t == NULL || self->nthreads == MK_C_MAX_STACKS)
 			return NULL;
 		t->index = (uint32_t)i;
