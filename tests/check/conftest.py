@@ -79,6 +79,6 @@ def run_codes(known_bugs):
     environment = {**os.environ, "PYTHONPATH": str(known_bugs)}
     files = sorted(map(str, (ROOT / "configs/bugs").glob("*.yaml")))
     line = [sys.executable, "-c", RUN_EACH, *files]
-    done = subprocess.run(line, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    done = subprocess.run(line, env=environment, cwd=known_bugs, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, f"exit code {done.returncode} after {done.stdout}\n{done.stderr}"
     return {Path(line.split()[0]).stem: int(line.split()[1]) for line in done.stdout.splitlines()}

@@ -95,5 +95,5 @@ def test_a_fault_outside_of_c_code_is_still_a_fault(write):
         "print('dispatched', flush=True)\n"
         "ctypes.string_at(0)\n"
     )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120, check=False, env=os.environ)
+    done = subprocess.run([sys.executable, "-I", "-c", script], capture_output=True, text=True, timeout=120, check=False, env=os.environ)
     assert (done.returncode, done.stdout) == (-signal.SIGSEGV, "dispatched\n")
