@@ -255,7 +255,7 @@ def compile_all(compiler: Compiler, unit: Path, flags: list[str], checked: bool,
         jobs.append([*cc, *flags, "-O2", *watched, "-c", str(unit), "-o", str(work / "watched.o")])
         if "-DMK_C_STRATEGY" in flags:
             jobs.append([*cc, *flags, "-O2", *compiler.inline, "-DMK_C_WATCHED=0", "-c", str(unit), "-o", str(work / "bare.o")])
-    parts = ["frames", "notes", "watch", "plain"]
+    parts = ["beneath", "frames", "notes", "plain", "watch"]
     jobs += [[*cc, *runtime, "-c", str(RUNTIME / f"{part}.c"), "-o", str(work / f"{part}.o")] for part in parts]
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         for said in pool.map(_run, jobs):

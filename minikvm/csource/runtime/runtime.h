@@ -31,6 +31,18 @@ __attribute__((noreturn)) void leave(struct mk_c_frame *f, int why);
 struct mk_c_frame *frame_here(void);            /* of the user's code that runs here, watched; NULL in bare code */
 int call_user(mk_ctx *c, struct mk_c_plugin *self, uint32_t req, int (*fn)(struct mk_c_job *), struct mk_c_job *job);
 
+/* The arguments of an operation that is no access. */
+struct simple {
+	int number;
+	const struct mk_c_place *at;
+	mk_atomic64 *lock;
+	const uint64_t *mask;
+	int wait;
+	mk_vcpu *v;
+	int answer;
+	uint64_t *memory;
+};
+
 /* ---- what an access means (notes.c) ---- */
 
 /*
