@@ -98,6 +98,7 @@ static struct {
 	uint32_t req;
 	int cpu, pinned;
 	uint64_t n, took;
+	const mk_observer *observer; /* of the receiver */
 } live;
 
 static int live_guest(mk_ctx *c, mk_engine *e, mk_vcpu *v, uint64_t timeout_ns)
@@ -114,14 +115,18 @@ static int live_enter(mk_ctx *c, const mk_loop *l, mk_vcpu *v)
 	(void)l;
 	if (!live.pinned) {
 		live.pinned = 1;
+		live.observer = c->observer;
 		pin(live.cpu);
 	}
 	if (atomic_load_explicit(&live.gate.v, memory_order_acquire) != 1) {
 		futex_wait(&live.gate, 0);
 		return 0;
 	}
-	if (live.loop)
+	if (live.loop) {
+		c->observer = live.observer;
 		return live.loop->enter(c, live.loop, v);
+	}
+	c->observer = NULL; /* an entry without the protocol's steps is not the observer's business, and is refused where one watches */
 	m->irq_disable(c);
 	r = m->enter_guest(c, v);
 	if (r < 0 || m->irq_enable(c) < 0)
