@@ -137,7 +137,6 @@ def test_readers(model, n):
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("text", [
     "R x a; W x 1 || R x a; W x 1 || R x a; W x 1",
-    "CAS x a 0 1; R y b || CAS x a 0 1; R y b || W y 1; ADD x _ 1",
     "R f r || W x 1 || R x a; W f 1 || R x a; W f 1",
     "LOCK l; ADD x a 1; UNLOCK l || LOCK l; ADD x a 1; UNLOCK l || LOCK l; ADD x a 1; UNLOCK l",
     "AWAIT x a != 0; W y a || AWAIT x a != 0; W y a || W x 1; R y b; W x 2",
@@ -149,6 +148,19 @@ def test_readers(model, n):
 ])  # fmt: skip
 def test_small_programs(model, text):
     assert compare(Program.parse(text, name=text), model) > 0
+
+
+CAS = "CAS x a 0 1; R y b || CAS x a 0 1; R y b || W y 1; ADD x _ 1"
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_threads_whose_rmw_may_fail_are_explored_in_full(model):
+    assert compare(Program.parse(CAS, name=CAS), model) == 0
+
+
+def test_they_cannot_be_declared_to_be_identical_either():
+    with pytest.raises(ProgramError, match=r"thread 0 has an RMW that may fail \(CAS, TRYLOCK, ADD_UNLESS\): it is in no group"):
+        explore(Program.parse(CAS), model="sc", symmetry=[[0, 1]])
 
 
 def test_functions_in_declared_groups():
