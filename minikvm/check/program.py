@@ -149,7 +149,8 @@ def groups_of(program: Program, symmetry: bool | Sequence[Sequence[int]]) -> lis
                 if t in special or not 0 <= t < len(threads):
                     raise ProgramError(f"thread {t} is spawned or joined, or is not there: it is in no group of identical threads")
                 if t in may_fail:
-                    raise ProgramError(f"thread {t} has an RMW that may fail ({', '.join(MAY_FAIL)}): it is in no group of identical threads")
+                    which = ", ".join(MAY_FAIL)
+                    raise ProgramError(f"thread {t} has an RMW that may fail ({which}): it is in no group of identical threads")
                 if isinstance(threads[t], list) and _unnamed(threads[t]) != _unnamed(threads[members[0]]):
                     raise ProgramError(f"threads {members[0]} and {t} have other statements: they are not identical")
                 if group[t] != t:
