@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from minikvm.check.execution import Graph
 from minikvm.check.fingerprint import code_of, fingerprint
-from minikvm.check.parser import ORDERS, ProgramError, Row, Value, is_register, parse_thread
+from minikvm.check.parser import MAY_FAIL, ORDERS, ProgramError, Row, Value, is_register, parse_thread
 
 if TYPE_CHECKING:
     from minikvm.check.search import Progress
@@ -122,9 +122,6 @@ def _unnamed(thread: Thread) -> Any:
                 deps={kind: tuple(map(number, names)) for kind, names in row.deps.items()})
         for row in thread
     ]
-
-
-MAY_FAIL = ("CAS", "TRYLOCK", "ADD_UNLESS")
 
 
 def groups_of(program: Program, symmetry: bool | Sequence[Sequence[int]]) -> list[int]:

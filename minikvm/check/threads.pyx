@@ -7,7 +7,7 @@ from minikvm.check.explorer cimport OP_LOCK, XR_OK, mk_explorer, x_note, x_step
 from minikvm.check.graph cimport EF_AWAIT, EF_MUST, EF_RMW, EV_CHOOSE, EV_FENCE, EV_READ, EV_WRITE, event
 from minikvm.check.rows cimport NOTE_ASSERT
 
-from minikvm.check.parser import AWAITS, FENCES, ORDERS, RMW_OPS, ProgramError
+from minikvm.check.parser import AWAITS, FENCES, MAY_FAIL, ORDERS, RMW_OPS, ProgramError
 
 
 cdef int body(void *arg) except -1 nogil:
@@ -75,6 +75,8 @@ cdef class Operations:
         cdef event e = self.begin(EV_READ, loc, order)
         if op.upper() not in RMW_OPS:
             raise ProgramError(f"{op!r} is no operation; expected one of {', '.join(RMW_OPS).lower()}")
+        if op.upper() in MAY_FAIL and self.x.group != NULL and self.x.group[self.t] >= 0:
+            raise ProgramError(f"{op}: an RMW that may fail, in a thread of a group of identical ones: explore it without symmetry")
         e.flags = EF_RMW
         e.op = RMW_OPS[op.upper()]
         e.operand = <uint64_t>(operand & 0xffffffffffffffff)

@@ -163,6 +163,18 @@ def test_they_cannot_be_declared_to_be_identical_either():
         explore(Program.parse(CAS), model="sc", symmetry=[[0, 1]])
 
 
+@pytest.mark.parametrize("symmetry", [True, [[0, 1]]], ids=["asked for", "declared"])
+def test_a_function_whose_rmw_may_fail_is_refused_in_a_group(symmetry):
+    def one(w):
+        w.rmw("cas", "x", 1)
+
+    program = Program(init={"x": 0})
+    program.thread(one)
+    program.thread(one)
+    with pytest.raises(ProgramError, match="cas: an RMW that may fail, in a thread of a group of identical ones"):
+        explore(program, model="sc", symmetry=symmetry)
+
+
 def test_functions_in_declared_groups():
     def one(w):
         w.store("y", w.rmw("add", "x", 1))
