@@ -157,12 +157,6 @@ static int may_allocate(mk_ctx *c, void *arg)
 	s->answer = verdict == MK_GO;
 	return verdict < 0 ? -1 : 0;
 }
-static int give(mk_ctx *c, void *arg)
-{
-	struct simple *s = arg;
-	s->memory = c->scratch;
-	return 0;
-}
 
 void mk_c_put_cpu(void) { outside(put_cpu, NULL); }
 void mk_c_call_many(const uint64_t *mask, int wait, const struct mk_c_place *at)
@@ -188,7 +182,6 @@ uint64_t *mk_c_alloc_mask(void)
 		outside(may_allocate, &s);
 		if (!s.answer)
 			return NULL;
-		outside(give, &s);
 	}
 	if (!(*used & 1)) {
 		*used |= 1;

@@ -40,7 +40,6 @@ struct simple {
 	int wait;
 	mk_vcpu *v;
 	int answer;
-	uint64_t *memory;
 };
 
 /* ---- what an access means (notes.c) ---- */

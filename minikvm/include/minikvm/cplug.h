@@ -18,7 +18,7 @@
 typedef struct mk_c_frame mk_c_frame; typedef struct mk_c_plugin mk_c_plugin; typedef struct mk_c_api mk_c_api;
 typedef struct mk_c_library mk_c_library;
 
-enum mk_c_why { MK_C_LEFT_NOT, MK_C_LEFT_EXCEPTION, MK_C_LEFT_END, MK_C_LEFT_FAULT, MK_C_LEFT_BUG, MK_C_LEFT_LOOP, MK_C_LEFT_SIZES };
+enum mk_c_why { MK_C_LEFT_NOT, MK_C_LEFT_EXCEPTION, MK_C_LEFT_END, MK_C_LEFT_FAULT, MK_C_LEFT_BUG, MK_C_LEFT_LOOP };
 
 struct mk_c_access {
 	volatile void *p;
