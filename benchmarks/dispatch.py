@@ -16,9 +16,8 @@ from minikvm.plugins import Manager
 
 FORMS = ("linear", "v1-bitmap", "upstream", "upstream-linear")
 C_FILES = Path(__file__).parents[1] / "plugins" / "minikvm-c-strategies" / "minikvm_c_strategies"
-IN_C = {"v1-bitmap in C": "v1-bitmap", "upstream in C": "upstream"}
-"""Kernel-style C files against the same loops by hand. Not linear.c: as in the kernel it goes from vCPU to vCPU and looks at each bit,
-while the loop by hand looks at the bits alone."""
+IN_C = {"linear in C": "linear", "v1-bitmap in C": "v1-bitmap", "upstream in C": "upstream"}
+"""Kernel-style C files against the same loops by hand."""
 SIZES = (64, 288, 1024, 4096)
 BITS = (1, 4, 16, 64, None)
 """How many targets; None: all, which a caller says with no bitmap at all."""

@@ -92,12 +92,11 @@ static inline uint64_t *cleared(uint64_t *mask, const mk_vm *vm)
 	return memset(mask, 0, vm->mask_words * sizeof *mask);
 }
 
-/* The linear walk to the next target: a test of one bit for every vCPU, in a loop of its own, which is as fast as it gets. */
-static inline uint32_t next_linear(const uint64_t *targets, uint32_t i, uint32_t n)
+/* The linear walk to the next target, as kvm_for_each_vcpu() with test_bit() in it: is there a vCPU, and is its bit set? In a loop of its own. */
+static inline uint32_t next_linear(const mk_vcpu *vcpus, const uint64_t *targets, uint32_t i, uint32_t n)
 {
-	if (targets)
-		while (i < n && !(targets[i >> 6] >> (i & 63) & 1))
-			i++;
+	while (i < n && (vcpus[i].id == MK_NO_VCPU || (targets && !(targets[i >> 6] >> (i & 63) & 1))))
+		i++;
 	return i;
 }
 
@@ -146,9 +145,8 @@ static int upstream_linear(mk_ctx *c, const mk_strategy *s, uint32_t req, const 
 	uint64_t bit = request_bit(req);
 	int called;
 	(void)s;
-	for (uint32_t n = vm->nr_vcpus, i = next_linear(targets, 0, n); i < n; i = next_linear(targets, i + 1, n))
-		if (vcpus[i].id != MK_NO_VCPU)
-			upstream_one(c, &vcpus[i], bit, req, mask, me);
+	for (uint32_t n = vm->nr_vcpus, i = next_linear(vcpus, targets, 0, n); i < n; i = next_linear(vcpus, targets, i + 1, n))
+		upstream_one(c, &vcpus[i], bit, req, mask, me);
 	called = kick_many(c, mask, req & MK_REQ_WAIT);
 	put_cpu(c);
 	return called;
@@ -163,11 +161,9 @@ static int linear(mk_ctx *c, const mk_strategy *s, uint32_t req, const uint64_t 
 	uint64_t bit = request_bit(req);
 	int called;
 	(void)s;
-	for (uint32_t n = vm->nr_vcpus, i = next_linear(targets, 0, n); i < n; i = next_linear(targets, i + 1, n)) {
+	for (uint32_t n = vm->nr_vcpus, i = next_linear(vcpus, targets, 0, n); i < n; i = next_linear(vcpus, targets, i + 1, n)) {
 		mk_vcpu *v = &vcpus[i];
 		int32_t cpu;
-		if (v->id == MK_NO_VCPU)
-			continue;
 		make_request(v, bit);
 		cpu = *(int32_t *)&v->cpu.v; /* plain, as it was */
 		if (!(req & MK_REQ_NO_WAKEUP) && wake_up(c, v))

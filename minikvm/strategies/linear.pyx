@@ -63,11 +63,10 @@ cdef inline int walk(mk_ctx *c, mk_ctx *o, uint32_t req, const uint64_t *targets
                 steps(c, o, &vcpus[i], req, mask, me)
             i += 1
         return 0
-    i = next_linear(targets, 0, n)
+    i = next_linear(vcpus, targets, 0, n)
     while i < n:
-        if vcpus[i].id != MK_NO_VCPU:
-            steps(c, o, &vcpus[i], req, mask, me)
-        i = next_linear(targets, i + 1, n)
+        steps(c, o, &vcpus[i], req, mask, me)
+        i = next_linear(vcpus, targets, i + 1, n)
     return 0
 
 

@@ -133,29 +133,20 @@ void __sanitizer_cov_trace_pc(void)
 #ifdef MK_C_STRATEGY
 int mk_c_watched_dispatch(mk_ctx *c, uint32_t req, const uint64_t *targets);
 static int watched_dispatch(struct mk_c_job *job) { return mk_c_watched_dispatch(mk_c_current, job->req, job->targets); }
-#ifndef MK_C_CHECKED
-int mk_c_bare_dispatch(mk_ctx *c, uint32_t req, const uint64_t *targets);
-#endif
-static int dispatch(mk_ctx *c, const mk_strategy *s, uint32_t req, const uint64_t *targets)
+MK_C_HIDDEN int mk_c_call_watched(mk_ctx *c, const mk_strategy *s, uint32_t req, const uint64_t *targets);
+int mk_c_call_watched(mk_ctx *c, const mk_strategy *s, uint32_t req, const uint64_t *targets)
 {
-	struct mk_c_job job;
-#ifndef MK_C_CHECKED
-	if (mk_is_bare(c)) {
-		int called;
-		mk_c_current = c;
-		called = mk_c_bare_dispatch(c, req, targets);
-		if (mk_unlikely(mk_c_failed)) {
-			mk_c_failed = 0;
-			return -1;
-		}
-		return called;
-	}
-#endif
-	job = (struct mk_c_job){ .req = req, .targets = targets };
+	struct mk_c_job job = { .req = req, .targets = targets };
 	if (call_user(c, s->self, req, watched_dispatch, &job) < 0)
 		return -1;
 	return job.result != 0;
 }
+#ifdef MK_C_CHECKED
+#define DISPATCH mk_c_call_watched
+#else
+#define DISPATCH mk_c_bare_dispatch /* which asks whether somebody watches */
+int mk_c_bare_dispatch(mk_ctx *c, const mk_strategy *s, uint32_t req, const uint64_t *targets);
+#endif
 #endif
 #ifdef MK_C_LOOP
 int mk_c_watched_enter(mk_vcpu *v);
@@ -180,7 +171,7 @@ static int begin(struct mk_c_plugin *self)
 	self->strategy.abi = MK_ABI;
 	self->strategy.size = sizeof(mk_strategy);
 	self->strategy.self = self;
-	self->strategy.dispatch = dispatch;
+	self->strategy.dispatch = DISPATCH;
 #endif
 #ifdef MK_C_LOOP
 	self->loop.abi = MK_ABI;

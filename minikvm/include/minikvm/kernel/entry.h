@@ -81,7 +81,7 @@ MK_C_HIDDEN unsigned long *mk_c_targets(mk_ctx *c, const uint64_t *targets);
 #define MK_C_TARGETS(c, targets) ((targets) != NULL ? (unsigned long *)(targets) : mk_c_targets(c, NULL)) /* NULL: all of them */
 #endif
 
-MK_C_HIDDEN MK_C_FLAT int MK_C_ENTRY(dispatch)(mk_ctx *c, uint32_t req, const uint64_t *targets)
+static __always_inline int mk_c_kernel_call(mk_ctx *c, uint32_t req, const uint64_t *targets)
 {
 	struct kvm *kvm = (struct kvm *)c->vm;
 	if (targets == NULL) {
@@ -93,6 +93,25 @@ MK_C_HIDDEN MK_C_FLAT int MK_C_ENTRY(dispatch)(mk_ctx *c, uint32_t req, const ui
 	}
 	return MK_C_CALL(kvm, req, MK_C_TARGETS(c, targets));
 }
+#if MK_C_WATCHED
+MK_C_HIDDEN int mk_c_watched_dispatch(mk_ctx *c, uint32_t req, const uint64_t *targets) { return mk_c_kernel_call(c, req, targets); }
+#else
+/* mk_strategy.dispatch itself: a call between the table and the user's function would cost a tenth of a call with one target. */
+MK_C_HIDDEN int mk_c_call_watched(mk_ctx *c, const mk_strategy *s, uint32_t req, const uint64_t *targets);
+MK_C_HIDDEN MK_C_FLAT int mk_c_bare_dispatch(mk_ctx *c, const mk_strategy *s, uint32_t req, const uint64_t *targets)
+{
+	int called;
+	if (mk_unlikely(!mk_is_bare(c)))
+		return mk_c_call_watched(c, s, req, targets);
+	mk_c_current = c;
+	called = mk_c_kernel_call(c, req, targets);
+	if (mk_unlikely(mk_c_failed)) {
+		mk_c_failed = 0;
+		return -1;
+	}
+	return called;
+}
+#endif
 #endif
 
 #ifdef MK_C_LOOP

@@ -66,17 +66,19 @@ static inline struct kvm_vcpu *kvm_get_vcpu_by_id(struct kvm *kvm, int id)
 			return (struct kvm_vcpu *)&kvm->mk.vcpus[i];
 	return NULL;
 }
-/* The first vCPU from place i on, past holes. */
-static __always_inline struct kvm_vcpu *mk_k_from(struct kvm *kvm, unsigned long i)
+static __always_inline bool mk_k_is_hole(const struct kvm_vcpu *vcpu)
 {
-	struct kvm_vcpu *vcpu = NULL;
-	while (i < mk_k_nr_vcpus(&kvm->mk) && (vcpu = mk_k_get_vcpu(kvm, (unsigned)i)) == NULL)
-		i++;
-	return vcpu;
+	if (MK_C_WATCHED)
+		mk_c_current->visited++;
+	return mk_unlikely(((const mk_vcpu *)vcpu)->id == MK_NO_VCPU);
 }
+/* With a place of its own: a step that read it from the vCPU would wait for that load. NULL at the end. */
 #define kvm_for_each_vcpu(i, vcpu, kvm) \
-	for ((i) = 0, (vcpu) = mk_k_from(kvm, 0); (vcpu) != NULL && ((i) = (__typeof__(i))(vcpu)->vcpu_idx, 1); \
-	     (vcpu) = mk_k_from(kvm, (unsigned long)(i) + 1))
+	for (struct { mk_vcpu *v, *end; unsigned long at; } mk_place = { mk_k_vcpus(&(kvm)->mk), mk_k_vcpus(&(kvm)->mk) + mk_k_nr_vcpus(&(kvm)->mk), 0 }; \
+	     mk_likely(mk_place.v < mk_place.end) \
+		     ? ((i) = (__typeof__(i))mk_place.at, (vcpu) = (struct kvm_vcpu *)mk_place.v, 1) : ((vcpu) = NULL, 0); \
+	     mk_place.v++, mk_place.at++) \
+		if (mk_k_is_hole(vcpu)) { } else
 #define kvm_get_running_vcpu() ((struct kvm_vcpu *)mk_c_current->vcpu)
 
 /* ---- requests ---- */
