@@ -71,9 +71,14 @@ def rounds_of(
     while True:
         for _ in range(times):
             pairs += some()
-        ratio = statistics.median(b / a if at_least else a / b for a, b in pairs)
-        row = Row(group, what, statistics.median(a for a, _ in pairs), statistics.median(b for _, b in pairs), ratio, bound, at_least,
-                  len(pairs))
+        row = row_of(group, what, pairs, bound, at_least)
         most -= 1
         if row.met or most == 0:
             return row
+
+
+def row_of(group: str, what: str, pairs: list[tuple[float, float]], bound: float | None, at_least: bool = False) -> Row:
+    """The row of these rounds: the medians."""
+    ratio = statistics.median(b / a if at_least else a / b for a, b in pairs)
+    return Row(group, what, statistics.median(a for a, _ in pairs), statistics.median(b for _, b in pairs), ratio, bound, at_least,
+               len(pairs))

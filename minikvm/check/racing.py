@@ -15,6 +15,8 @@ from minikvm.check.cells import VCPU_WORDS, Best, Checker, Findings, side_of_rac
 from minikvm.check.execution import Event, Graph
 
 Pair = tuple[str, str]
+Sides = dict[Pair, list[dict[str, Any]]]
+"""Of each race what is known of its two sides."""
 
 
 @dataclass
@@ -24,6 +26,13 @@ class Tally:
     violations: int = 0
     racing: dict[Pair, int] = field(default_factory=dict)
     missed: dict[Pair, int] = field(default_factory=dict)
+
+    def add(self, other: Tally) -> None:
+        """Count another process's violations, too."""
+        self.violations += other.violations
+        for mine, theirs in ((self.racing, other.racing), (self.missed, other.missed)):
+            for pair, count in theirs.items():
+                mine[pair] = mine.get(pair, 0) + count
 
     def about(self, name: str, pair: Pair) -> dict[str, Any]:
         """What it says of one race, for the property *name*."""
@@ -38,6 +47,7 @@ class RaceFindings(Findings):
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         self.tallies: dict[str, Tally] = {}
+        self.sides_elsewhere: list[Sides] = []
 
     def violated(self, name: str, where: Mapping[str, Any]) -> None:
         """A property is violated in the scene's current graph."""
@@ -64,27 +74,64 @@ class RaceFindings(Findings):
         self.cell.racing = self.described()
         return super().races()
 
+    def found(self) -> Any:
+        """As plain data."""
+        tallies = {name: [tally.violations, list(tally.racing.items()), list(tally.missed.items())] for name, tally in self.tallies.items()}
+        return {**super().found(), "tallies": tallies, "sides": list(self.sides().items())}
+
+    def merge(self, found: Any) -> None:
+        """Add what somebody else has found."""
+        super().merge(found)
+        for name, (violations, racing, missed) in found["tallies"].items():
+            self.tallies.setdefault(name, Tally()).add(Tally(violations, counts(racing), counts(missed)))
+        self.sides_elsewhere.append({(a, b): both for (a, b), both in found["sides"]})
+
+    def forget(self) -> None:
+        """Begin anew."""
+        super().forget()
+        self.tallies.clear()
+        self.sides_elsewhere.clear()
+
     def described(self) -> list[dict[str, Any]]:
         """Each race as in the JSON of ``minikvm races``, without its model."""
+        return [
+            {"accesses": sides, "properties": [self.tallies[name].about(name, pair) for name in sorted(self.tallies)]}
+            for pair, sides in sorted(self.sides().items())
+        ]
+
+    def sides(self) -> Sides:
+        """Both sides of each race, of this process and of others."""
         names, actors = self.scene.location_names(), self.checker.scope.actors
-        found: dict[Pair, tuple[dict[str, Any], dict[str, Any]]] = {}
+        found: Sides = {}
         for accesses in self.scene.race_pairs():
             sides = [describe(a.order, a.kind, names[a.loc], a.name, f"{a.file}:{a.line}" if a.file else a.name) for a in accesses]
             if any(one["word"] == "page" for one in sides):
                 continue  # that race is P4
-            kept = found.setdefault((sides[0].pop("text"), sides[1].pop("text")), (sides[0], sides[1]))
-            for one, access in zip(kept, accesses, strict=True):
-                one["threads"] = sorted({*one["threads"], actors[access.thread].name})
-        return [
-            {"accesses": list(sides), "properties": [self.tallies[name].about(name, pair) for name in sorted(self.tallies)]}
-            for pair, sides in sorted(found.items(), key=lambda item: item[0])
-        ]
+            for one, access in zip(sides, accesses, strict=True):
+                one["threads"] = [actors[access.thread].name]
+            add_sides(found, (sides[0].pop("text"), sides[1].pop("text")), sides)
+        for others in self.sides_elsewhere:
+            for pair, sides in others.items():
+                add_sides(found, pair, sides)
+        return found
 
 
 class RaceChecker(Checker):
     """A checker whose cells have ``racing``: what is known of each race."""
 
     findings = RaceFindings
+
+
+def counts(pairs: Any) -> dict[Pair, int]:
+    """Counts by race, from plain data."""
+    return {(a, b): count for (a, b), count in pairs}
+
+
+def add_sides(found: Sides, pair: Pair, sides: list[dict[str, Any]]) -> None:
+    """Add a race, or the threads in which it occurs to those of the same race."""
+    kept = found.setdefault(pair, [{**one, "threads": []} for one in sides])
+    for one, more in zip(kept, sides, strict=True):
+        one["threads"] = sorted({*one["threads"], *more["threads"]})
 
 
 def concerns(location: str, vcpu: int) -> bool:

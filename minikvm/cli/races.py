@@ -25,6 +25,7 @@ if TYPE_CHECKING:
               help="Under this memory model: sc, tso, rc11, lkmm. May be repeated; otherwise the file's.")
 @click.option("--budget-executions", type=click.IntRange(min=1), metavar="N", help="Explore at most so many executions of each cell.")
 @click.option("--budget-seconds", type=click.FloatRange(min=0, min_open=True), metavar="S", help="Explore each cell for at most so long.")
+@click.option("--jobs", type=click.IntRange(min=1), default=1, metavar="N", help="Explore each cell in so many processes.")
 @click.option("--set", "settings", metavar="KEY.PATH=VALUE", multiple=True, callback=split_settings,
               help="Change any value of the file; VALUE is YAML. May be repeated.")
 @allow_c_option
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 @click.pass_context
 def races(
     context: click.Context, file: str, strategies: list[str], loop: str | None, models: list[str], budget_executions: int | None,
-    budget_seconds: float | None, settings: list[tuple[str, str]], allow_c: bool, as_json: bool,
+    budget_seconds: float | None, jobs: int, settings: list[tuple[str, str]], allow_c: bool, as_json: bool,
 ) -> int:
     """List the data races (P10) in every execution of FILE's scope, as KCSAN would report them, and what breaks with them.
 
@@ -47,12 +48,14 @@ def races(
       minikvm races configs/seed-wait.yaml --strategy linear
       minikvm races configs/c/v1-bitmap.yaml --model lkmm
     """
+    from minikvm.check.cells import How
     from minikvm.check.racing import RaceChecker
 
     with terminated_as_interrupted():
         manager = choice_of(context).manager()
         config = read(file, manager, settings, allow_c)
         checker = checker_of(config, manager, file, strategies, loop, models, [], budget_executions, budget_seconds, RaceChecker)
+        checker.how = How(jobs)
         explore(checker)
     found = found_by(checker)
     if as_json:

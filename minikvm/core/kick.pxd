@@ -217,11 +217,10 @@ cdef inline int request_each(mk_ctx *c, mk_ctx *o, uint32_t req, const uint64_t 
     cdef mk_vcpu *base = c.vm.vcpus  # of the current word's bit 0
     cdef mk_vcpu *end = base + c.vm.nr_vcpus
     cdef mk_vcpu *v
-    cdef const uint64_t *at = targets
     cdef uint64_t word
     cdef uint64_t visited = 0
     while base < end:
-        word = at[0]
+        word = targets[0]
         if unlikely(word != 0):  # most words of a sparse mask are empty: they are to be passed in a straight line
             word = within_table(word, base, end)
             while word != 0:
@@ -230,7 +229,7 @@ cdef inline int request_each(mk_ctx *c, mk_ctx *o, uint32_t req, const uint64_t 
                 visited += 1
                 if v.id != MK_NO_VCPU:
                     vcpu_request_steps(c, o, v, req, mask, me)
-        at += 1
+        targets += 1
         base += 64
     c.visited += visited
     return 0

@@ -67,7 +67,6 @@ class Compiler:
             return ("-mllvm", "-inline-threshold=2000")
         return (
             "-fomit-frame-pointer",
-            "-falign-jumps=32",
             "--param",
             "max-inline-insns-auto=400",
             "--param",

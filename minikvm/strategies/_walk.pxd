@@ -68,13 +68,3 @@ cdef extern from *:
     }
     """
     bint is_target "mk_is_target"(const uint64_t *targets, size_t i) noexcept nogil
-
-
-cdef inline size_t next_linear(const mk_vcpu *vcpus, const uint64_t *targets, size_t at, size_t n) noexcept nogil:
-    """The linear walk: the first target at or after *at*, else *n*.
-
-    As kvm_for_each_vcpu() with test_bit() in its body: for each place of the table first whether a vCPU is there, then its bit.
-    """
-    while at < n and (vcpus[at].id == MK_NO_VCPU or not is_target(targets, at)):
-        at += 1
-    return at

@@ -3,7 +3,7 @@ from libc.stdint cimport int32_t, uint32_t, uint64_t
 from minikvm.core.kick cimport get_cpu, kick_many, kick_mask, put_cpu, vcpu_request_steps
 from minikvm.core.native cimport strategy_capsule
 from minikvm.core.world cimport MK_ABI, MK_NO_VCPU, MK_REQ_WAIT, mk_ctx, mk_is_bare, mk_nobody, mk_strategy, mk_vcpu
-from minikvm.strategies._walk cimport next_linear
+from minikvm.strategies._walk cimport is_target
 
 from minikvm.kinds import Strategy
 
@@ -22,20 +22,23 @@ cdef extern from *:
 
 cdef inline int walk(mk_ctx *c, mk_ctx *o, uint32_t req, const uint64_t *targets, uint64_t *mask, int32_t me) except -1 nogil:
     """The merged form's steps for each target. *o* does the operations: see vcpu_request_steps() in kick.pxd."""
-    cdef mk_vcpu *vcpus = c.vm.vcpus
+    # Read once, as in request_each() in kick.pxd. As in kvm_for_each_vcpu() first whether a vCPU is there, then its bit.
+    cdef mk_vcpu *v = c.vm.vcpus
     cdef size_t n = c.vm.nr_vcpus
     cdef size_t i = 0
     c.visited += n
     if targets == NULL:
         while i < n:
-            if vcpus[i].id != MK_NO_VCPU:
-                vcpu_request_steps(c, o, &vcpus[i], req, mask, me)
+            if v.id != MK_NO_VCPU:
+                vcpu_request_steps(c, o, v, req, mask, me)
             i += 1
+            v += 1
         return 0
-    i = next_linear(vcpus, targets, 0, n)
     while i < n:
-        vcpu_request_steps(c, o, &vcpus[i], req, mask, me)
-        i = next_linear(vcpus, targets, i + 1, n)
+        if v.id != MK_NO_VCPU and is_target(targets, i):
+            vcpu_request_steps(c, o, v, req, mask, me)
+        i += 1
+        v += 1
     return 0
 
 

@@ -8,6 +8,11 @@ import re
 import pytest
 from c_forms import FORMS, ROOT
 
+from minikvm.check import search
+from minikvm.check.cells import How
+from minikvm.check.racing import RaceChecker
+from minikvm.config import loads
+
 SEED = ROOT / "configs/seed-wait-1vcpu-2entries.yaml"
 READ = "READ_ONCE(vcpu->cpu)"
 LATE_AND_NOBODY_WAITS = (FORMS / "current-cpu.c").read_text().replace("!!(req & KVM_REQUEST_WAIT)", "false")
@@ -84,6 +89,25 @@ def test_a_race_that_is_meant_is_silent(races):
 def test_a_compiled_strategy_is_asked_like_any_other(races):
     _, found = races("--model", "sc", "--strategy", "linear")
     assert found["cells"][0]["races"][0]["accesses"][0]["place"].startswith("minikvm/strategies/linear.pyx:")
+
+
+@pytest.mark.parametrize("form", ["linear", "v1-bitmap", "current-cpu"])
+def test_two_processes_find_what_one_does(form, monkeypatch, manager):
+    monkeypatch.setattr(search, "ALONE", 0.0)
+    text = SEED.read_text()
+    found = []
+    for jobs in (1, 2):
+        checker = RaceChecker(loads(text, registry=manager), manager, "scene.yaml", text, strategies=[str(FORMS / f"{form}.c")],
+                              models=["lkmm"])
+        checker.how = How(jobs)
+        checker.run()
+        found.append([(cell.executions, cell.blocked, cell.racing) for cell in checker.cells])
+    assert found[0] == found[1] and found[0][0][2]
+
+
+def test_jobs_is_an_option_of_the_command(races):
+    both = [races("--model", "lkmm", "--jobs", jobs, text=(FORMS / "v1-bitmap.c").read_text()) for jobs in ("1", "2")]
+    assert both[0] == both[1]
 
 
 def test_a_budget_that_ends_first_is_exit_code_4(races):

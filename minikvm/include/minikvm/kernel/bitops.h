@@ -25,7 +25,7 @@ MK_INLINE volatile unsigned long *mk_k_word(const volatile void *addr, unsigned 
 #define test_and_set_bit_lock(nr, addr) MK_K_BIT_OP(nr, addr, MK_OR, MK_ACQUIRE, 0, #addr)
 #define test_bit(nr, addr) ({ \
 	unsigned long mk_nr = (nr); \
-	(mk_k_load(mk_k_word(addr, mk_nr), 8, MK_RELAXED, #addr) >> (mk_nr % BITS_PER_LONG) & 1) != 0; \
+	mk_unlikely(mk_k_load(mk_k_word(addr, mk_nr), 8, MK_RELAXED, #addr) >> (mk_nr % BITS_PER_LONG) & 1); /* few of many: laid out for the others */ \
 })
 #define test_bit_acquire(nr, addr) ({ \
 	unsigned long mk_nr = (nr); \
