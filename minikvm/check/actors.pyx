@@ -31,6 +31,7 @@ cdef void begin(kthread *k) noexcept nogil:
     k.aborted_for = 0
     k.consumed_ever = 0
     k.committed = 0
+    k.fast_exits = 0
 
 
 cdef int own_calls(kthread *k) except -1 nogil:

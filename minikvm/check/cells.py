@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from minikvm.check.checkpoint import CheckpointError
 from minikvm.check.counterexample import Finding, make_schedule
 from minikvm.check.fingerprint import fingerprint
+from minikvm.check.graph import EndlessError
 from minikvm.check.jobs import WorkerError
 from minikvm.check.kvm import Scene
 from minikvm.check.scope import Scope, ScopeError, UndeclaredUseError, scope_of
@@ -320,6 +321,10 @@ class Checker:
             who = f"injector {injector}" if injector else f"strategy {strategy.name} or loop {self.loop.name}"
             rule = f'expected uses = frozenset({{"{word}"}}) in its class, which a check must know beforehand'
             raise PluginError(f"{who}: calls {word}() and does not say so: {rule}", injector or strategy.name) from None
+        except EndlessError as error:
+            who = self.scope.actors[error.args[0]].name
+            raise PluginError(f"strategy {strategy.name}, loop {self.loop.name}: {error}".replace(f"thread {error.args[0]}", who),
+                              strategy.name) from None
         except Exception as error:  # what a plugin raised, or did
             raise PluginError(f"strategy {strategy.name}, loop {self.loop.name}: {sentence(error)}", strategy.name) from error
         finally:

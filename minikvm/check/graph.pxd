@@ -28,13 +28,16 @@ cdef enum event_flag:  # bits of event.flags
     EF_NORETURN = 32  # an RMW that returns no value (set_bit, clear_bit, atomic_or)
     EF_CREATE = 64    # EV_SYNC: creates a thread
 
+cdef enum:
+    LONGEST = 65535   # events of a thread, so that clocks can count them
+
 cdef struct event:
     uint8_t kind
     uint8_t order     # enum mk_order of minikvm/atomics.h; an RMW's as it succeeds
     uint8_t op        # EV_FENCE: enum mk_fence_kind or check's own (fences.pxd); EF_RMW: the operation; EF_AWAIT: the condition
     uint8_t flags
     uint16_t thread
-    uint16_t index    # in program order
+    uint16_t index    # in program order: below LONGEST
     int32_t loc       # -1: none
     int32_t rf        # EV_READ: the write's id, or INIT
     int32_t rank      # EV_WRITE: its place in the location's co

@@ -9,6 +9,18 @@ cdef int no_memory() except -1 nogil:
         raise MemoryError("an execution graph does not fit into memory")
 
 
+class EndlessError(RuntimeError):
+    """A thread goes on after LONGEST operations of one execution: it has no end that can be explored. args: the thread's number."""
+
+    def __str__(self) -> str:
+        return f"thread {self.args[0]} goes on after {LONGEST:,} operations of one execution; expected a thread that comes to an end"
+
+
+cdef int endless(int32_t thread) except -1 nogil:
+    with gil:
+        raise EndlessError(thread)
+
+
 cdef void *grown(void *array, int32_t *capacity, int32_t wanted, size_t size) except NULL nogil:
     """The array with room for *wanted* elements."""
     cdef int32_t n = capacity[0]
@@ -136,6 +148,8 @@ cdef int32_t graph_append(mk_graph *g, const event *e) except -1 nogil:
     cdef location *l
     if id >= g.capacity:
         room_for_events(g, id + 1)
+    if th.n >= LONGEST:
+        endless(e.thread)
     if th.n >= th.capacity:
         th.ev = <int32_t *>grown(th.ev, &th.capacity, th.n + 1, sizeof(int32_t))
     if e.kind & EV_READ:

@@ -123,7 +123,10 @@ cdef int m_enter_guest(mk_ctx *c, mk_vcpu *v) except -1 nogil:
     if not k.committed:
         return entry_unannounced(v)
     if k.s.leaves and choose(k, 2, False, b"the guest leaves on its own"):
-        return k.s.fastpath and choose(k, 2, False, b"fast-path exit")
+        if not k.s.fastpath or k.fast_exits >= k.s.entries or not choose(k, 2, False, b"fast-path exit"):
+            return 0
+        k.fast_exits += 1  # bounded, as its entries are: a guest that leaves again and again has no last execution
+        return 1
     tell(k, NOTE_RESTS, v.idx, 0, 0)
     access(k, EV_READ, EF_AWAIT, AWAIT_ANY, MK_ACQUIRE, at(k.s, LC_SLOT, c.pcpu), ~<uint64_t>SLOT_TAKEN, 0, b"in the guest", &seen)
     return 0

@@ -128,6 +128,7 @@ cdef struct kthread:
     uint64_t aborted_for  # of the last aborted entry
     uint8_t aborted
     uint8_t consumed
+    int32_t fast_exits    # after which it entered again, in this execution
     uint8_t committed     # an entry has passed its last check, and has not ended
     mk_injector *asked    # the injector that acts, or NULL
     uint64_t consumed_ever  # request bits, in this execution

@@ -5,6 +5,7 @@ from oracle import TooBig, candidates, load
 from oracle.compare import canonical, difference
 from oracle.generator import random_program
 
+from minikvm.check.graph import EndlessError
 from minikvm.check.program import Program, explore
 
 SEEDS = range(120)
@@ -68,3 +69,16 @@ def test_functions_and_rows_have_the_same_executions(model):
         assert set(ours) == set(theirs) and len(theirs) == len(set(theirs)), difference(source, model, set(ours), set(theirs))
         compared += 1
     assert compared > len(SEEDS) / 2
+
+
+@pytest.mark.parametrize("model", ["sc", "tso", "rc11", "lkmm"])
+def test_a_thread_that_never_ends_is_an_error_and_no_wrong_clock(model):
+    program = Program(init={"x": 0})
+
+    def endless(w):
+        while True:
+            w.store("x", 1)
+
+    program.thread(endless)
+    with pytest.raises(EndlessError, match=r"^thread 0 goes on after 65,535 operations of one execution; expected a thread"):
+        explore(program, model)

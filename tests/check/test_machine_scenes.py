@@ -5,6 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
+
+from minikvm.cli.main import cli
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 MERGED = ("--strategy", "upstream", "--model", "sc", "--model", "lkmm", "--set", "check.properties=[]")
@@ -38,6 +41,53 @@ def test_two_callers_that_wait_for_one_vcpu_both_see_it_leave(violated):
     assert violated("bugs/m01.yaml") == set()
 
 
+FAST = ("--set", "guest.enter_us=5", "--set", "check.vcpus=1", "--set", "guest.halt_ratio=0", "--model", "sc", "--strategy", "upstream")
+
+
+@pytest.fixture
+def executions(check):
+    """Of the quickstart with a guest that leaves by itself, after fast-path exits or not."""
+
+    def executions(ratio, entries):
+        settings = ("--set", f"guest.fastpath_ratio={ratio}", "--set", f"check.entries={entries}", "--budget-seconds", "20")
+        (cell,) = check(CONFIGS / "quickstart.yaml", *FAST, *settings)["cells"]
+        assert cell["exhausted"]
+        return cell["executions"]
+
+    return executions
+
+
+def test_a_guest_has_as_many_fast_path_exits_as_entries_so_that_an_exploration_ends(executions):
+    assert executions(0, 1) < executions(0.5, 1) < executions(0.5, 2)
+
+
+def test_a_strategy_that_never_ends_is_exit_code_3(tmp_path):
+    path = tmp_path / "endless.py"
+    path.write_text(ENDLESS)
+    line = ["check", str(CONFIGS / "quickstart.yaml"), "-p", str(path), "--strategy", "endless", "--model", "sc"]
+    done = CliRunner().invoke(cli, line, prog_name="minikvm")
+    assert (done.exit_code, "goes on after 65,535 operations of one execution" in done.stderr) == (3, True), done.output
+
+
+ENDLESS = """\
+from minikvm.hookspecs import hookimpl
+from minikvm.kinds import Strategy
+
+
+class Endless(Strategy):
+    \"\"\"Looks at a vCPU for ever.\"\"\"
+
+    name = "endless"
+
+    def dispatch(self, vm, request, targets):
+        while True:
+            vm.read_cpu(0)
+
+
+@hookimpl
+def minikvm_strategies():
+    return [Endless]
+"""
 OVERCOMMIT = """\
 vm: {name: overcommit, vcpus: 2}
 guest: {enter_us: forever}

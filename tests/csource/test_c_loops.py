@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import pytest
+from c_forms import ROOT
 
 from minikvm import VM
-from minikvm.config import loads
+from minikvm.check.cells import Checker
+from minikvm.config import load, loads
 from minikvm.plugins import Manager
 from tests.csource.conftest import needs_cc
 
 pytestmark = needs_cc
 
+SHIPPED = ROOT / "configs/c/x86-loop.yaml"
+COUNTS = {"sc": 19321, "tso": 19321, "rc11": 32388, "lkmm": 32388}
 LOOP = """\
 int vcpu_enter_guest(struct kvm_vcpu *vcpu)
 {{
@@ -52,6 +56,21 @@ def text(mode="smp_store_release(&vcpu->mode, IN_GUEST_MODE)", barrier="smp_mb()
 def test_the_x86_loop_in_c_has_the_executions_of_its_twin(model, write, check):
     ours, twin = check(loop=write(text=text()), models=(model,)), check(models=(model,))
     assert (ours.executions, ours.blocked, ours.violations) == (twin.executions, twin.blocked, {})
+
+
+def test_the_shipped_loop_holds_with_the_executions_of_the_compiled_one(manager):
+    found = {}
+    for loop in (None, "x86"):
+        checker = Checker(load(SHIPPED, registry=manager), manager, str(SHIPPED), SHIPPED.read_text(), loop=loop)
+        found[loop] = [(cell.model, cell.executions, cell.blocked, sorted(cell.violations), cell.races) for cell in checker.run()]
+    assert found[None] == found["x86"]
+    assert {model: executions + blocked for model, executions, blocked, *_ in found[None]} == COUNTS
+    assert all(rest == [[], []] for _, _, _, *rest in found[None])
+
+
+def test_the_shipped_loop_runs_live_without_a_violation(manager):
+    with VM(load(SHIPPED, registry=manager), manager=manager) as vm:
+        assert (vm.run().exit_code, vm.report.as_dict()["violations"]) == (0, [])
 
 
 def test_without_the_barrier_a_store_buffer_loses_the_kick(write, check):

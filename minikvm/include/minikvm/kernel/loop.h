@@ -47,6 +47,7 @@
 #endif
 #define srcu_read_lock(srcu) ((void)(srcu), 0)
 #define srcu_read_unlock(srcu, index) ((void)(srcu), (void)(index))
+#define smp_mb__after_srcu_read_unlock() smp_mb() /* together with the unlock, which does nothing here */
 #define kvm_vcpu_srcu_read_lock(vcpu) ((void)(vcpu))
 #define kvm_vcpu_srcu_read_unlock(vcpu) ((void)(vcpu))
 #define guest_timing_enter_irqoff() ((void)0)
