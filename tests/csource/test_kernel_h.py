@@ -78,6 +78,13 @@ OPERATIONS = {
         "both && cpumask_available(a) && a != b && cpumask_empty(b) && !cpumask_empty(a) "
         "&& (free_cpumask_var(b), free_cpumask_var(a), true)",
     ),
+    "eight masks": (
+        "cpumask_var_t m[8]; int n, good = 1; "
+        "for (n = 0; n < 8; n++) { good &= zalloc_cpumask_var(&m[n], GFP_ATOMIC); cpumask_set_cpu(1, m[n]); } "
+        "cpumask_clear(m[3]); free_cpumask_var(m[5]); good &= zalloc_cpumask_var(&m[5], GFP_ATOMIC) && cpumask_empty(m[5]);",
+        "good && cpumask_empty(m[3]) && !cpumask_empty(m[0]) && !cpumask_empty(m[4]) && !cpumask_empty(m[7]) "
+        "&& ({ for (n = 0; n < 8; n++) free_cpumask_var(m[n]); true; })",
+    ),
     "locks": (
         "static DEFINE_SPINLOCK(l); bool was = spin_trylock(&l); bool held = spin_is_locked(&l); spin_unlock(&l);",
         "was && held && !spin_is_locked(&l) && preempt_count() == 0",

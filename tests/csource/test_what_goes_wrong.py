@@ -22,6 +22,10 @@ FAULTS = {
     ),
     "abort": ("__builtin_trap();", "an illegal instruction (SIGILL) in the C code"),
     "BUG_ON": ("BUG_ON(me >= -1);", "BUG_ON(me >= -1)"),
+    "masks that are not freed": (
+        "{ cpumask_var_t m; int n; for (n = 0; n < 9; n++) zalloc_cpumask_var(&m, GFP_ATOMIC); }",
+        "zalloc_cpumask_var(): more than 8 cpumasks at the same time; is one not freed?",
+    ),
 }
 CASES = pytest.mark.parametrize("case", FAULTS)
 

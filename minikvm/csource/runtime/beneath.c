@@ -168,43 +168,46 @@ void mk_c_call_many(const uint64_t *mask, int wait, const struct mk_c_place *at)
 	outside(call_many, &s);
 }
 
-/* The context has memory for one mask; who takes a second one at the same time gets it from the heap, and it is kept. */
-static __thread uint64_t *second_mask;
-static uint64_t **second_of(struct mk_c_frame *f) { return f != NULL && f->own != NULL ? &f->own->second_mask : &second_mask; }
-uint64_t *mk_c_alloc_mask(void)
+/* The context has memory for one mask; who holds more at the same time gets them from the heap, and they are kept. */
+static __thread uint64_t *more_masks[MK_C_MORE_MASKS];
+static uint64_t **more_of(struct mk_c_frame *f) { return f != NULL && f->own != NULL ? f->own->more_masks : more_masks; }
+uint64_t *mk_c_alloc_mask(const char *file, int line)
 {
 	mk_ctx *c = mk_c_current;
 	struct mk_c_frame *f = frame_here();
-	int *used = f == NULL ? &mk_c_masks : &f->masks;
+	int *used = f == NULL ? &mk_c_masks : &f->masks, n = 0;
 	struct simple s = { .answer = 1 };
-	uint64_t *mask;
+	uint64_t *mask = c->scratch;
 	if (f != NULL) {
 		outside(may_allocate, &s);
 		if (!s.answer)
 			return NULL;
 	}
-	if (!(*used & 1)) {
-		*used |= 1;
-		mask = c->scratch;
-	} else if (!(*used & 2)) {
-		if (*second_of(f) == NULL)
-			*second_of(f) = calloc(MK_MAX_PCPUS / 64, 8);
-		mask = *second_of(f);
+	while (*used >> n & 1)
+		n++;
+	if (n > MK_C_MORE_MASKS)
+		mk_c_bug("zalloc_cpumask_var(): more than " MK_C_TEXT(MK_C_MASKS) " cpumasks at the same time; is one not freed?", file, line);
+	if (n > 0) {
+		uint64_t **kept = &more_of(f)[n - 1];
+		if (*kept == NULL)
+			*kept = calloc(MK_MAX_PCPUS / 64, 8);
+		mask = *kept;
 		if (mask == NULL)
 			return NULL;
-		*used |= 2;
-	} else {
-		return NULL; /* as when there is no memory */
 	}
+	*used |= 1 << n;
 	memset(mask, 0, c->vm->mask_words * 8);
 	return mask;
 }
 void mk_c_free_mask(uint64_t *mask)
 {
 	struct mk_c_frame *f = frame_here();
-	int *used = f == NULL ? &mk_c_masks : &f->masks;
-	if (mask != NULL)
-		*used &= mask == *second_of(f) ? ~2 : ~1;
+	int *used = f == NULL ? &mk_c_masks : &f->masks, n = 0;
+	if (mask == NULL)
+		return;
+	while (n < MK_C_MORE_MASKS && more_of(f)[n] != mask)
+		n++;
+	*used &= n < MK_C_MORE_MASKS ? ~(1 << (n + 1)) : ~1;
 }
 
 static __thread unsigned long *thread_targets;

@@ -68,7 +68,8 @@ void free_stacks(struct mk_c_plugin *self)
 	for (uint32_t i = 0; i < self->nthreads; i++) {
 		struct thread *t = self->threads[self->in_use[i]];
 		munmap(t->low, MK_C_STACK);
-		free(t->own.second_mask);
+		for (int n = 0; n < MK_C_MORE_MASKS; n++)
+			free(t->own.more_masks[n]);
 		free(t);
 	}
 	self->nthreads = 0;

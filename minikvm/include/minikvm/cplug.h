@@ -14,6 +14,10 @@
 #define MK_C_STACK (256 * 1024)
 #define MK_C_MAX_STACKS 1024
 #define MK_C_MAX_WORDS 1024
+#define MK_C_MASKS 8 /* cpumasks that are held at the same time: the context's own, and more */
+#define MK_C_MORE_MASKS (MK_C_MASKS - 1)
+#define MK_C_TEXT(number) MK_C_TEXT_OF(number)
+#define MK_C_TEXT_OF(number) #number
 
 typedef struct mk_c_frame mk_c_frame; typedef struct mk_c_plugin mk_c_plugin; typedef struct mk_c_api mk_c_api;
 typedef struct mk_c_library mk_c_library;
@@ -41,7 +45,7 @@ struct mk_c_look {
 	int32_t cpu;
 	int have_cpu, have_mode, needs, woken, masked;
 };
-struct mk_c_own { uint64_t *second_mask; unsigned long targets[MK_MAX_VCPUS / 64]; };
+struct mk_c_own { uint64_t *more_masks[MK_C_MORE_MASKS]; unsigned long targets[MK_MAX_VCPUS / 64]; };
 struct mk_c_plugin;
 struct mk_c_frame {
 	mk_ctx *c;

@@ -128,7 +128,7 @@ static inline struct cpumask *mk_k_mask_of(struct cpumask *mask, unsigned int cp
 }
 
 /* Off the stack, as distributions build it: it may fail (the point kick.alloc_mask, race injector mask-alloc-failure). */
-static __always_inline bool zalloc_cpumask_var(cpumask_var_t *mask, gfp_t flags)
+static __always_inline bool mk_k_zalloc(cpumask_var_t *mask, gfp_t flags, const char *file, int line)
 {
 	(void)flags;
 	if (!MK_C_WATCHED && mk_likely(!(mk_c_masks & 1))) { /* the first one at a time is the context's own */
@@ -137,9 +137,10 @@ static __always_inline bool zalloc_cpumask_var(cpumask_var_t *mask, gfp_t flags)
 		cpumask_clear(*mask);
 		return true;
 	}
-	*mask = (cpumask_var_t)mk_c_alloc_mask();
+	*mask = (cpumask_var_t)mk_c_alloc_mask(file, line);
 	return *mask != NULL;
 }
+#define zalloc_cpumask_var(mask, flags) mk_k_zalloc(mask, flags, __FILE__, __LINE__)
 #define alloc_cpumask_var(mask, flags) zalloc_cpumask_var(mask, flags)
 #define zalloc_cpumask_var_node(mask, flags, node) ((void)(node), zalloc_cpumask_var(mask, flags))
 static __always_inline void free_cpumask_var(cpumask_var_t mask)
