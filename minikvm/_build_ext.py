@@ -83,6 +83,7 @@ class build_ext(_build_ext):
             self.build_temp = str(Path(self.build_temp) / self.profile)
 
     def build_extensions(self) -> None:
+        from Cython import __version__ as cython_version
         from Cython.Build import cythonize
 
         if not HERE.is_relative_to(Path.cwd()):
@@ -91,7 +92,8 @@ class build_ext(_build_ext):
         directives = dict(DIRECTIVES, linetrace=self.profile == "coverage")
         self.extensions[:] = cythonize(  # type: ignore[no-untyped-call]
             self.extensions,
-            build_dir=None if self.profile == "coverage" else str(Path(self.build_temp) / "cython"),
+            # Beside the folders of the Pythons: what Cython writes is the same for all of them.
+            build_dir=None if self.profile == "coverage" else str(Path(self.build_temp).parent / f"cython-{cython_version}"),
             compiler_directives=directives,
             include_path=[str(Path.cwd())],
             nthreads=self.parallel or 0,

@@ -1,11 +1,14 @@
-"""For all tests: Ctrl-C works in what they start; ThreadSanitizer's reports name the functions."""
+"""For all tests: Ctrl-C works in what they start; ThreadSanitizer's reports name the functions; what is expensive is made once."""
 
+import fcntl
 import importlib
+import os
 import pkgutil
 import signal
 from importlib.machinery import ExtensionFileLoader
 from pathlib import Path
 
+import pytest
 from hypothesis import settings
 
 import minikvm
@@ -24,3 +27,30 @@ def pytest_configure():
         for module in pkgutil.walk_packages(minikvm.__path__, "minikvm."):
             if isinstance(module.module_finder.find_spec(module.name).loader, ExtensionFileLoader):
                 importlib.import_module(module.name)
+
+
+@pytest.fixture(scope="session")
+def session_folder(tmp_path_factory):
+    """A folder of this test run, the same one in all processes of pytest-xdist (each of which is a session for pytest)."""
+    base = tmp_path_factory.getbasetemp()
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+
+@pytest.fixture(scope="session")
+def once(session_folder):
+    """once(name, make) -> a folder that make(folder) has filled: by the first process that asks, while the others wait.
+
+    If make fails, so does every test that asks: each process tries for itself, and shows the error.
+    """
+
+    def once(name, make):
+        folder, done = session_folder / name, session_folder / f"{name}.done"
+        with (session_folder / f"{name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not done.exists():
+                folder.mkdir(exist_ok=True)
+                make(folder)
+                done.touch()
+        return folder
+
+    return once

@@ -15,13 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import minikvm
-from minikvm.csource import lines
+from minikvm.csource import lines, objects
 from minikvm.csource.forms import Source, read_source
 from minikvm.csource.names import known_names
 from minikvm.pluginload import BadSource
 
-RUNTIME = Path(__file__).parent / "runtime"
-INCLUDE = Path(minikvm.get_include())
+RUNTIME = objects.RUNTIME
+INCLUDE = objects.INCLUDE
 MAX_BYTES = 1 << 20
 SECONDS = 120
 COMMON = (
@@ -221,7 +221,7 @@ def key_of(expanded: str, compiler: Compiler, source: Source, checked: bool) -> 
 
 
 def compile_all(compiler: Compiler, unit: Path, flags: list[str], checked: bool, work: Path, path: Path, shown: str) -> None:
-    """The user's unit, once or twice, and the runtime; linked into work/out/library.so."""
+    """The user's unit, once or twice, and the runtime, unless the cache has it; linked into work/out/library.so."""
     cc = list(compiler.command)
     runtime = [
         *COMMON,
@@ -256,19 +256,27 @@ def compile_all(compiler: Compiler, unit: Path, flags: list[str], checked: bool,
         if "-DMK_C_STRATEGY" in flags:
             jobs.append([*cc, *flags, "-O2", *compiler.inline, "-DMK_C_WATCHED=0", "-c", str(unit), "-o", str(work / "bare.o")])
     parts = ["beneath", "frames", "notes", "plain", "watch"]
-    jobs += [[*cc, *runtime, "-c", str(RUNTIME / f"{part}.c"), "-o", str(work / f"{part}.o")] for part in parts]
+    shared = cache_folder() / objects.FOLDER / objects.key_of_runtime(cc, compiler.version, runtime)
+    made = work / "runtime"
+    made.mkdir()
+    fresh = not shared.exists()
+    if fresh:
+        jobs += objects.jobs_of(cc, runtime, parts, made)
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         for said in pool.map(_run, jobs):
             if said.returncode != 0:
                 raise BadSource(explained(said.stderr, path, shown))
+    if fresh:
+        publish(made, shared)
     (work / "out").mkdir()
     if not checked and "-DMK_C_STRATEGY" in flags:
         # The same text twice: the second one's functions and variables are its own.
         hidden = _run([_objcopy(), "--keep-global-symbol=mk_c_bare_dispatch", str(work / "bare.o")])
         if hidden.returncode != 0:
             raise BadSource(f"{shown}: objcopy failed: {hidden.stderr.strip()}")
-    objects = [job[-1] for job in jobs]
-    linked = _run([*cc, "-shared", "-fPIC", "-Wl,-Bsymbolic", "-Wl,-z,now", "-o", str(work / "out" / "library.so"), *objects])
+    own = [job[-1] for job in jobs if Path(job[-1]).parent == work]
+    rest = [str(shared / f"{part}.o") for part in parts]
+    linked = _run([*cc, "-shared", "-fPIC", "-Wl,-Bsymbolic", "-Wl,-z,now", "-o", str(work / "out" / "library.so"), *own, *rest])
     if linked.returncode != 0:
         raise BadSource(explained(linked.stderr, path, shown))
 
@@ -282,6 +290,7 @@ def _objcopy() -> str:
 
 def publish(made: Path, target: Path) -> None:
     """Into the cache in one step: of several who built the same at once, the first one's is kept."""
+    target.parent.mkdir(exist_ok=True)
     beside = Path(tempfile.mkdtemp(prefix=".new-", dir=target.parent))
     try:
         for file in made.iterdir():
@@ -289,7 +298,7 @@ def publish(made: Path, target: Path) -> None:
         try:
             os.rename(beside, target)
         except OSError:
-            if not (target / "lines.json").exists():
+            if not any(target.glob("*")):
                 raise
     finally:
         shutil.rmtree(beside, ignore_errors=True)

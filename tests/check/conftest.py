@@ -31,14 +31,17 @@ for file in sys.argv[1:]:
 
 
 @pytest.fixture(scope="session")
-def known_bugs(tmp_path_factory):
+def known_bugs(once):
     """The folder from which minikvm_known_bugs can be imported; built here, unless it is installed."""
     spec = importlib.util.find_spec("minikvm_known_bugs")
     if spec is not None and spec.origin is not None:
         return Path(spec.origin).parents[1]
-    folder = shutil.copytree(ROOT / "plugins/minikvm-known-bugs", tmp_path_factory.mktemp("plugins") / "minikvm-known-bugs")
-    subprocess.run([sys.executable, "-c", BUILD, "-q", "build_ext", "--inplace"], cwd=folder, check=True, capture_output=True, timeout=600)
-    return folder
+
+    def make(folder):
+        shutil.copytree(ROOT / "plugins/minikvm-known-bugs", folder, dirs_exist_ok=True)
+        subprocess.run([sys.executable, "-c", BUILD, "-q", "build_ext", "--inplace"], cwd=folder, check=True, capture_output=True, timeout=600)
+
+    return once("known-bugs", make)
 
 
 @pytest.fixture(scope="session")

@@ -55,10 +55,10 @@ check: {vcpus: 1, pcpus: 1, entries: 1, calls: 1, initiators: INITIATORS, faults
 
 
 @pytest.fixture(scope="session", autouse=True)
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """A cache of this session's own, so that nothing that an earlier one compiled decides."""
+def cache(session_folder: Path) -> Iterator[None]:
+    """A cache of this test run's own, so that nothing that an earlier one compiled decides."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("XDG_CACHE_HOME", str(session_folder / "cache"))
         yield
 
 

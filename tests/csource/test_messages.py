@@ -166,7 +166,9 @@ def test_concurrent_first_uses_of_an_empty_cache_all_succeed(start, write, tmp_p
     processes = [start(*CHECK, name, XDG_CACHE_HOME=str(tmp_path / "fresh")) for _ in range(8)]
     done = [(process.communicate(timeout=300), process.returncode) for process in processes]
     assert [code for _, code in done] == [0] * 8, done
-    assert len([entry for entry in (tmp_path / "fresh/minikvm/c").iterdir()]) == 1, "the cache holds more than the one library"
+    cache = tmp_path / "fresh/minikvm/c"
+    assert len([entry for entry in cache.iterdir()]) == 2, "the cache holds more than the one library and the folder of the runtimes"
+    assert len([entry for entry in (cache / "runtime").iterdir()]) == 1, "the cache holds more than the one runtime"
 
 
 def test_a_second_use_compiles_nothing(call, write, tmp_path):

@@ -1,4 +1,4 @@
-"""One sdist, one wheel made from it, one bare environment with that wheel: built once, for all tests of a session."""
+"""One sdist, one wheel made from it, one bare environment with that wheel: built once, for all tests of a run."""
 
 import os
 import subprocess
@@ -41,11 +41,10 @@ def call():
 
 
 @pytest.fixture(scope="session")
-def sdist(call, tmp_path_factory):
+def sdist(call, once):
     """The .tar.gz of the project."""
-    folder = tmp_path_factory.mktemp("sdist")
-    call(sys.executable, "-c", "import sys; from setuptools.build_meta import build_sdist; build_sdist(sys.argv[1])", folder, cwd=ROOT)
-    return next(folder.glob("minikvm-*.tar.gz"))
+    code = "import sys; from setuptools.build_meta import build_sdist; build_sdist(sys.argv[1])"
+    return next(once("sdist", lambda folder: call(sys.executable, "-c", code, folder, cwd=ROOT)).glob("minikvm-*.tar.gz"))
 
 
 @pytest.fixture(scope="session")
@@ -58,11 +57,10 @@ def unpacked(sdist, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def wheel(call, sdist, tmp_path_factory):
+def wheel(call, sdist, once):
     """The wheel that the sdist gives, and nothing but the sdist."""
-    folder = tmp_path_factory.mktemp("wheel")
-    call(sys.executable, "-m", "pip", "wheel", "-q", "--no-build-isolation", "--no-deps", "-w", folder, sdist, cwd=folder)
-    return next(folder.glob("minikvm-*.whl"))
+    command = [sys.executable, "-m", "pip", "wheel", "-q", "--no-build-isolation", "--no-deps", "-w"]
+    return next(once("wheel", lambda folder: call(*command, folder, sdist, cwd=folder)).glob("minikvm-*.whl"))
 
 
 class Environment:
