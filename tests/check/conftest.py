@@ -39,7 +39,8 @@ def known_bugs(once):
 
     def make(folder):
         shutil.copytree(ROOT / "plugins/minikvm-known-bugs", folder, dirs_exist_ok=True)
-        subprocess.run([sys.executable, "-c", BUILD, "-q", "build_ext", "--inplace"], cwd=folder, check=True, capture_output=True, timeout=600)
+        command = [sys.executable, "-c", BUILD, "-q", "build_ext", "--inplace"]
+        subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=600)
 
     return once("known-bugs", make)
 

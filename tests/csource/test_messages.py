@@ -180,6 +180,25 @@ def test_a_second_use_compiles_nothing(call, write, tmp_path):
     assert before == {path: path.stat().st_mtime_ns for path in cache.rglob("*")}
 
 
+def test_what_is_linked_to_every_file_is_compiled_for_the_first_one_only(call, write, tmp_path):
+    cache = tmp_path / "fresh"
+    times = []
+    for form in ("upstream", "linear"):
+        assert call(*CHECK, write((FORMS / f"{form}.c").read_bytes(), f"{form}.c"), XDG_CACHE_HOME=str(cache))[0] == 0
+        times.append({path: path.stat().st_mtime_ns for path in (cache / "minikvm/c/runtime").rglob("*")})
+    assert times[0] and times[0] == times[1]
+    assert len(list((cache / "minikvm/c").glob("*/library.so"))) == 2
+
+
+def test_another_compiler_gets_a_runtime_of_its_own(call, write, tmp_path):
+    (tmp_path / "other-cc").write_text('#!/bin/sh\n[ "$1" = --version ] && echo other 1.0 && exit\nexec cc "$@"\n')
+    (tmp_path / "other-cc").chmod(0o755)
+    name = write((FORMS / "upstream.c").read_bytes())
+    for compiler in ("", str(tmp_path / "other-cc")):
+        assert call(*CHECK, name, XDG_CACHE_HOME=str(tmp_path / "fresh"), CC=compiler)[0] == 0
+    assert len(list((tmp_path / "fresh/minikvm/c/runtime").iterdir())) == 2
+
+
 def test_a_change_is_compiled_again(call, write):
     assert call(*CHECK, write((FORMS / "upstream.c").read_bytes()))[0] == 0
     assert call(*CHECK, write((FORMS / "v1-bitmap.c").read_bytes()))[0] == 1
