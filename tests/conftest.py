@@ -2,7 +2,6 @@
 
 import fcntl
 import importlib
-import os
 import pkgutil
 import signal
 from importlib.machinery import ExtensionFileLoader
@@ -30,10 +29,10 @@ def pytest_configure():
 
 
 @pytest.fixture(scope="session")
-def session_folder(tmp_path_factory):
+def session_folder(tmp_path_factory, request):
     """A folder of this test run, the same one in all processes of pytest-xdist (each of which is a session for pytest)."""
     base = tmp_path_factory.getbasetemp()
-    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    return base.parent if hasattr(request.config, "workerinput") else base  # a process of pytest-xdist has a folder in the run's
 
 
 @pytest.fixture(scope="session")
