@@ -91,7 +91,7 @@ class build_ext(_build_ext):
         directives = dict(DIRECTIVES, linetrace=self.profile == "coverage")
         self.extensions[:] = cythonize(  # type: ignore[no-untyped-call]
             self.extensions,
-            build_dir=None if self.profile == "coverage" else str(self.cython_folder()),
+            build_dir=None if self.profile == "coverage" else str(Path(self.build_temp) / "cython"),
             compiler_directives=directives,
             include_path=[str(Path.cwd())],
             nthreads=self.parallel or 0,
@@ -102,15 +102,6 @@ class build_ext(_build_ext):
         for extension in self.extensions:
             extension._needs_stub = False
         super().build_extensions()
-
-    def cython_folder(self) -> Path:
-        """Where Cython's C goes: it is the same for all Pythons, so it lies beside their folders in build/, not in one of them."""
-        from Cython import __version__ as cython_version
-
-        temp = Path(self.build_temp)
-        base = Path(self.get_finalized_command("build").build_base)
-        # A folder that somebody else chose, such as that of an editable install, is for this build alone.
-        return base / f"cython-{cython_version}" if temp.is_relative_to(base) else temp / "cython"
 
 
 def find_extensions(root: Path, profile: str) -> list[Extension]:
