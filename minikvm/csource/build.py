@@ -50,7 +50,21 @@ USERS = (
 )
 BLOCKS = ("-fsanitize-coverage=trace-pc",)
 PLAIN = ("-fsanitize=thread",)
-VOLATILE = ("--param", "tsan-distinguish-volatile=1")  # gcc: else a volatile access looks like a plain one
+# Else a volatile access looks like a plain one.
+VOLATILE = {"gcc": ("--param", "tsan-distinguish-volatile=1"), "clang": ("-mllvm", "-tsan-distinguish-volatile=1")}
+# clang leaves the read of `x += 1` out, since the write's race is the same one; but the explorer has to give the value.
+READ_FIRST = {"gcc": (), "clang": ("-mllvm", "-tsan-instrument-read-before-write=1")}
+# A loop that waits by spinning, and does not end, is to be found out: clang would take it for one that does nothing.
+ENDLESS = {"gcc": (), "clang": ("-fno-finite-loops",)}
+# In a check, also: what clang's instrumentation leaves out of accesses of the stack (runtime/plain.c).
+STACK = {"gcc": (), "clang": ("-fsanitize-coverage=trace-loads,trace-stores",)}
+STACK_TRACED = "-DMK_C_OWN_STACK_TRACED"
+NOT_SAID = re.compile(r"In file included from .*unit\.c|\s+from .*unit\.c|cc1: |At top level:$|\d+ (?:warning|error)s?\b.* generated\.$")
+"""Lines of compilers' messages that tell a user nothing."""
+FROM_LOADER = "mk_c_thread"
+"""The one symbol that a library gets when it is loaded, of minikvm.csource.load."""
+# What compilers call themselves for clearing and copying, or leave as calls of the C library's: ours (runtime/copies.c).
+COPIES = tuple(f"--redefine-sym={name}=__tsan_{name}" for name in ("memset", "memcpy", "memmove"))
 
 
 @dataclass(frozen=True)
@@ -61,9 +75,14 @@ class Compiler:
     version: str
 
     @property
+    def family(self) -> str:
+        """Whose flags it has: "gcc" or "clang"."""
+        return "clang" if "clang" in self.version else "gcc"
+
+    @property
     def inline(self) -> tuple[str, ...]:
         """The flags that put a helper of one target into the walk, though it has two callers: as by hand."""
-        if "clang" in self.version:
+        if self.family == "clang":
             return ("-mllvm", "-inline-threshold=2000")
         return (
             "-fomit-frame-pointer",
@@ -76,9 +95,9 @@ class Compiler:
         )
 
     @property
-    def volatile(self) -> tuple[str, ...]:
-        """The flags that tell volatile accesses from plain ones."""
-        return ("-mllvm", "-tsan-distinguish-volatile=1") if "clang" in self.version else VOLATILE
+    def watched(self) -> tuple[str, ...]:
+        """The flags that put calls of the runtime before accesses, plain and volatile ones, and at each basic block."""
+        return (*PLAIN, *VOLATILE[self.family], *READ_FIRST[self.family], *ENDLESS[self.family], *BLOCKS)
 
 
 @dataclass(frozen=True)
@@ -207,6 +226,7 @@ def key_of(expanded: str, compiler: Compiler, source: Source, checked: bool) -> 
         *compiler.command,
         compiler.version,
         repr(compiler.inline),
+        repr((compiler.watched, STACK)),
         os.uname().machine,
         minikvm.__version__,
         repr(source.defines),
@@ -233,15 +253,14 @@ def compile_all(compiler: Compiler, unit: Path, flags: list[str], checked: bool,
     ]
     jobs: list[list[str]] = []
     if checked:
-        runtime.append("-DMK_C_CHECKED")
+        runtime += ["-DMK_C_CHECKED", *([STACK_TRACED] if STACK[compiler.family] else [])]
         jobs.append(
             [
                 *cc,
                 *flags,
                 "-O1",
-                *PLAIN,
-                *compiler.volatile,
-                *BLOCKS,
+                *compiler.watched,
+                *STACK[compiler.family],
                 "-DMK_C_WATCHED=1",
                 "-DMK_C_CHECKED",
                 "-c",
@@ -251,11 +270,11 @@ def compile_all(compiler: Compiler, unit: Path, flags: list[str], checked: bool,
             ]
         )
     else:
-        watched = [*PLAIN, *compiler.volatile, *BLOCKS, "-DMK_C_WATCHED=1"]
+        watched = [*compiler.watched, "-DMK_C_WATCHED=1"]
         jobs.append([*cc, *flags, "-O2", *watched, "-c", str(unit), "-o", str(work / "watched.o")])
         if "-DMK_C_STRATEGY" in flags:
             jobs.append([*cc, *flags, "-O2", *compiler.inline, "-DMK_C_WATCHED=0", "-c", str(unit), "-o", str(work / "bare.o")])
-    parts = ["beneath", "frames", "notes", "plain", "watch"]
+    parts = ["beneath", "copies", "frames", "notes", "plain", "watch"]
     jobs += [[*cc, *runtime, "-c", str(RUNTIME / f"{part}.c"), "-o", str(work / f"{part}.o")] for part in parts]
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         for said in pool.map(_run, jobs):
@@ -264,19 +283,25 @@ def compile_all(compiler: Compiler, unit: Path, flags: list[str], checked: bool,
     (work / "out").mkdir()
     if not checked and "-DMK_C_STRATEGY" in flags:
         # The same text twice: the second one's functions and variables are its own.
-        hidden = _run([_objcopy(), "--keep-global-symbol=mk_c_bare_dispatch", str(work / "bare.o")])
-        if hidden.returncode != 0:
-            raise BadSource(f"{shown}: objcopy failed: {hidden.stderr.strip()}")
+        _objcopy(shown, "--keep-global-symbol=mk_c_bare_dispatch", str(work / "bare.o"))
+    if checked:
+        _objcopy(shown, *COPIES, str(work / "checked.o"))
     objects = [job[-1] for job in jobs]
     linked = _run([*cc, "-shared", "-fPIC", "-Wl,-Bsymbolic", "-Wl,-z,now", "-o", str(work / "out" / "library.so"), *objects])
     if linked.returncode != 0:
         raise BadSource(explained(linked.stderr, path, shown))
+    missing = [name for name in lines.undefined(work / "out" / "library.so") if name != FROM_LOADER]
+    if missing:
+        raise BadSource(explained("\n".join(f"{shown}: undefined reference to `{name}'" for name in missing), path, shown))
 
 
-def _objcopy() -> str:
+def _objcopy(shown: str, *arguments: str) -> None:
     for name in ("objcopy", "llvm-objcopy"):
         if shutil.which(name):
-            return name
+            said = _run([name, *arguments])
+            if said.returncode != 0:
+                raise BadSource(f"{shown}: {name} failed: {said.stderr.strip()}")
+            return
     raise BadSource("objcopy is not there, and compiling a strategy in C needs it: install binutils")
 
 
@@ -298,9 +323,7 @@ def publish(made: Path, target: Path) -> None:
 def explained(said: str, path: Path, shown: str) -> str:
     """The compiler's message with the user's file as it was named, and the names that are near to one that is missing."""
     text = said.replace(str(path.resolve()), shown)
-    kept = [
-        line for line in text.splitlines() if not re.match(r"In file included from .*unit\.c|\s+from .*unit\.c|cc1: |At top level:$", line)
-    ]
+    kept = [line for line in text.splitlines() if not NOT_SAID.match(line)]
     missing: list[str] = []
     patterns = (
         r"implicit declaration of function '(\w+)'",
