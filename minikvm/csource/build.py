@@ -56,6 +56,10 @@ VOLATILE = {"gcc": ("--param", "tsan-distinguish-volatile=1"), "clang": ("-mllvm
 READ_FIRST = {"gcc": (), "clang": ("-mllvm", "-tsan-instrument-read-before-write=1")}
 # A loop that waits by spinning, and does not end, is to be found out: clang would take it for one that does nothing.
 ENDLESS = {"gcc": (), "clang": ("-fno-finite-loops",)}
+# What writes and reads in bulk stays a call, or becomes one, and the call is one of ours (runtime/copies.c).
+BULK = ("memset", "memcpy", "memmove", "memcmp")
+OURS = tuple(f"--redefine-sym={name}=__tsan_{name}" for name in BULK)
+CALLS = tuple(f"-fno-builtin-{name}" for name in BULK)
 # In a check, also: what clang's instrumentation leaves out of accesses of the stack (runtime/plain.c).
 STACK = {"gcc": (), "clang": ("-fsanitize-coverage=trace-loads,trace-stores",)}
 STACK_TRACED = "-DMK_C_OWN_STACK_TRACED"
@@ -63,8 +67,6 @@ NOT_SAID = re.compile(r"In file included from .*unit\.c|\s+from .*unit\.c|cc1: |
 """Lines of compilers' messages that tell a user nothing."""
 FROM_LOADER = "mk_c_thread"
 """The one symbol that a library gets when it is loaded, of minikvm.csource.load."""
-# What compilers call themselves for clearing and copying, or leave as calls of the C library's: ours (runtime/copies.c).
-COPIES = tuple(f"--redefine-sym={name}=__tsan_{name}" for name in ("memset", "memcpy", "memmove"))
 
 
 @dataclass(frozen=True)
@@ -226,7 +228,7 @@ def key_of(expanded: str, compiler: Compiler, source: Source, checked: bool) -> 
         *compiler.command,
         compiler.version,
         repr(compiler.inline),
-        repr((compiler.watched, STACK)),
+        repr((compiler.watched, STACK, CALLS)),
         os.uname().machine,
         minikvm.__version__,
         repr(source.defines),
@@ -261,6 +263,7 @@ def compile_all(compiler: Compiler, unit: Path, flags: list[str], checked: bool,
                 "-O1",
                 *compiler.watched,
                 *STACK[compiler.family],
+                *CALLS,
                 "-DMK_C_WATCHED=1",
                 "-DMK_C_CHECKED",
                 "-c",
@@ -285,7 +288,7 @@ def compile_all(compiler: Compiler, unit: Path, flags: list[str], checked: bool,
         # The same text twice: the second one's functions and variables are its own.
         _objcopy(shown, "--keep-global-symbol=mk_c_bare_dispatch", str(work / "bare.o"))
     if checked:
-        _objcopy(shown, *COPIES, str(work / "checked.o"))
+        _objcopy(shown, *OURS, str(work / "checked.o"))
     objects = [job[-1] for job in jobs]
     linked = _run([*cc, "-shared", "-fPIC", "-Wl,-Bsymbolic", "-Wl,-z,now", "-o", str(work / "out" / "library.so"), *objects])
     if linked.returncode != 0:

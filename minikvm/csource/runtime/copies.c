@@ -1,13 +1,14 @@
 /*
- * copies.c: memset(), memcpy() and memmove() of checked code. Compilers make calls of them from initialisers and struct copies, too, without
- * an instrumented access: so build.py has such calls come here (clang 16 and later make them by this name already), where each piece is an
- * access like any other.
+ * copies.c: memset(), memcpy(), memmove() and memcmp() of checked code. clang makes calls of them from initialisers and struct copies, too,
+ * without an instrumented access. So build.py has such calls come here, where each piece is an access like any other. (From clang 16 on they
+ * have these names from the beginning.)
  */
 #include "runtime.h"
 
 void *__tsan_memset(void *to, int byte, size_t bytes);
 void *__tsan_memcpy(void *to, const void *from, size_t bytes);
 void *__tsan_memmove(void *to, const void *from, size_t bytes);
+int __tsan_memcmp(const void *a, const void *b, size_t bytes);
 
 #ifdef MK_C_CHECKED
 /* A fault in here is that line's. */
@@ -18,6 +19,12 @@ static void remember(const void *pc)
 		f->blocks_at[f->blocks++ % 8] = pc;
 }
 
+static void read_both(const void *a, const void *b, size_t bytes, const void *pc)
+{
+	remember(pc);
+	plain_range(a, bytes, 0, pc);
+	plain_range(b, bytes, 0, pc);
+}
 static void set(void *to, int byte, size_t bytes, const void *pc)
 {
 	remember(pc);
@@ -54,6 +61,13 @@ static void copy(char *to, const char *from, size_t bytes, const void *pc)
 	}
 }
 #else
+static void read_both(const void *a, const void *b, size_t bytes, const void *pc)
+{
+	(void)a;
+	(void)b;
+	(void)bytes;
+	(void)pc;
+}
 static void set(void *to, int byte, size_t bytes, const void *pc)
 {
 	(void)pc;
@@ -80,4 +94,9 @@ void *__tsan_memmove(void *to, const void *from, size_t bytes)
 {
 	copy(to, from, bytes, __builtin_return_address(0));
 	return to;
+}
+int __tsan_memcmp(const void *a, const void *b, size_t bytes)
+{
+	read_both(a, b, bytes, __builtin_return_address(0));
+	return memcmp(a, b, bytes);
 }

@@ -6,22 +6,28 @@
  * before the access, too: what was written is collected at this thread's next call, before anybody else can run.
  */
 #include "runtime.h"
+#include <stdlib.h>
 
 #ifdef MK_C_CHECKED
 static __thread struct announced { volatile char *p; size_t bytes; int order; const void *pc; } pending;
-#ifndef __clang__
-#define WRITE_FIRST /* what gcc does in a struct copy: read_of_copy() */
-static __thread struct { const volatile char *p; size_t kept; char was[256]; } before; /* of what is announced, where it may be a copy's */
-static void forget(void) { before.p = NULL; }
-#else
-static void forget(void) {}
-#endif
+static __thread struct { char *bytes; size_t room; } old; /* what was there then; kept for as long as the thread lives */
 
 void plain_begin(struct mk_c_frame *f)
 {
 	(void)f;
 	pending.p = NULL;
-	forget();
+}
+static void announce(struct announced w)
+{
+	pending = w;
+	if (w.bytes > old.room) {
+		char *more = realloc(old.bytes, w.bytes);
+		if (more == NULL)
+			mk_c_bug("no memory for what is written at once", __FILE__, __LINE__);
+		old.bytes = more;
+		old.room = w.bytes;
+	}
+	memcpy(old.bytes, (const char *)w.p, w.bytes);
 }
 
 /* The place of an access: looked up outside of the user's code, since a fault in there would not be the user's. */
@@ -69,20 +75,25 @@ static uint64_t bits_of(const char *bytes, size_t size)
 /* What was written is taken before the first piece is told: others run in between. */
 static void collect(struct announced w)
 {
-	mk_ctx *c = frame_here()->c;
+	struct mk_c_frame *f = frame_here();
+	mk_ctx *c = f->c;
 	struct mk_c_place at = place(w.pc, w.p);
 	char written[w.bytes];
 	memcpy(written, (const char *)w.p, w.bytes);
+	/* What the explorer finds there when it hears of a variable for the first time is its initial value. (On a stack it has none.) */
+	if ((const char *)w.p >= f->self->data && (const char *)w.p < f->self->data_end)
+		memcpy((char *)w.p, old.bytes, w.bytes);
 	for (size_t done = 0, size; done < w.bytes; done += size) {
 		size = piece_at(c, w.p + done, w.bytes - done);
-		if (is_shared(c, w.p + done))
-			mk_c_store(w.p + done, (int)size, w.order, bits_of(written + done, size), &at);
+		if (!is_shared(c, w.p + done))
+			continue;
+		mk_c_store(w.p + done, (int)size, w.order, bits_of(written + done, size), &at);
+		memcpy((char *)w.p + done, written + done, size);
 	}
 }
 void collect_write(void)
 {
 	struct announced w = pending;
-	forget();
 	if (w.p == NULL)
 		return;
 	pending.p = NULL; /* first: the store comes back here */
@@ -108,10 +119,13 @@ static void read_pieces(mk_ctx *c, volatile char *p, size_t bytes, int order, co
 			put(p + done, &values[done], size);
 	}
 }
-static void read_shared(struct mk_c_frame *f, const volatile void *p, size_t bytes, int order, const void *pc)
+static void plain_read(const volatile void *p, size_t bytes, int order, const void *pc)
 {
+	struct mk_c_frame *f = frame_here();
 	struct mk_c_place at;
 	uint64_t value;
+	if (f == NULL || !any_shared(f->c, p, bytes))
+		return;
 	at = place(pc, p);
 	if (f->quiet)
 		order = MK_RELAXED;
@@ -123,7 +137,6 @@ static void read_shared(struct mk_c_frame *f, const volatile void *p, size_t byt
 	put((volatile void *)p, &value, bytes);
 }
 
-#ifdef WRITE_FIRST
 /*
  * gcc calls for what a struct copy writes before it calls for what it reads. So where as much is read next, on the same line, and the memory
  * of the write is as it was, that has not happened yet, and stays announced. (That a copy of 8 bytes looks like `a = 1; b = c;` where a is 1
@@ -131,47 +144,29 @@ static void read_shared(struct mk_c_frame *f, const volatile void *p, size_t byt
  */
 static bool read_of_copy(size_t bytes, const void *pc)
 {
+#ifdef __clang__
+	(void)bytes;
+	(void)pc;
+	return false;
+#else
 	struct mk_c_place here, there;
-	if (before.p == NULL || before.p != pending.p || pending.bytes != bytes || memcmp(before.was, (const char *)before.p, before.kept) != 0)
+	if (pending.p == NULL || pending.bytes != bytes || bytes < 8 || pending.order != MK_PLAIN || memcmp(old.bytes, (const char *)pending.p, bytes) != 0)
 		return false;
 	here = place(pc, NULL);
 	there = place(pending.pc, NULL);
 	return here.line == there.line && strcmp(here.file, there.file) == 0;
-}
-static void may_be_copy(volatile void *p, size_t bytes)
-{
-	if (bytes < 8 || pending.order != MK_PLAIN)
-		return;
-	before.p = p;
-	before.kept = bytes < sizeof(before.was) ? bytes : sizeof(before.was);
-	memcpy(before.was, (const char *)p, before.kept);
-}
-#else
-static bool read_of_copy(size_t bytes, const void *pc)
-{
-	(void)bytes;
-	(void)pc;
-	return false;
-}
-static void may_be_copy(volatile void *p, size_t bytes)
-{
-	(void)p;
-	(void)bytes;
-}
 #endif
-static void plain_read(const volatile void *p, size_t bytes, int order, const void *pc)
+}
+static void compilers_read(const volatile void *p, size_t bytes, int order, const void *pc)
 {
-	struct mk_c_frame *f = frame_here();
 	struct announced w = { NULL, 0, 0, NULL };
-	if (f == NULL || !any_shared(f->c, p, bytes))
-		return;
 	if (order == MK_PLAIN && read_of_copy(bytes, pc)) {
 		w = pending;
 		pending.p = NULL;
 	}
-	read_shared(f, p, bytes, order, pc);
+	plain_read(p, bytes, order, pc);
 	if (w.p != NULL)
-		pending = w;
+		announce(w);
 }
 
 static void plain_write(volatile void *p, size_t bytes, int order, const void *pc)
@@ -180,11 +175,9 @@ static void plain_write(volatile void *p, size_t bytes, int order, const void *p
 	if (f == NULL || !any_shared(f->c, p, bytes))
 		return;
 	collect_write();
-	pending = (struct announced){ p, bytes, f->quiet ? MK_RELAXED : order, pc };
-	may_be_copy(p, bytes);
+	announce((struct announced){ p, bytes, f->quiet ? MK_RELAXED : order, pc });
 }
 
-/* Struct copies and the like. */
 void plain_range(const volatile void *p, unsigned long bytes, int writes, const void *pc)
 {
 	if (writes)
@@ -194,6 +187,7 @@ void plain_range(const volatile void *p, unsigned long bytes, int writes, const 
 }
 
 #else
+#define compilers_read plain_read
 /*
  * Live, an access is the bare one. But who watches wants to know of a plain look at a vCPU's cpu or mode, and race injectors to strike behind it: both are
  * told at this thread's next operation, when the look has happened.
@@ -264,7 +258,7 @@ TRACED(16)
 #else
 #define traced(p) false
 #endif
-#define READ(name, N, order) void name(void *p); void name(void *p) { if (!traced(p)) plain_read(p, N, order, HERE); }
+#define READ(name, N, order) void name(void *p); void name(void *p) { if (!traced(p)) compilers_read(p, N, order, HERE); }
 #define WRITE(name, N, order) void name(void *p); void name(void *p) { if (!traced(p)) plain_write(p, N, order, HERE); }
 #define PLAIN(N) \
 	READ(__tsan_read##N, N, MK_PLAIN) \
@@ -280,7 +274,7 @@ PLAIN(2)
 PLAIN(4)
 PLAIN(8)
 PLAIN(16)
-void __tsan_read_range(void *p, unsigned long n); void __tsan_read_range(void *p, unsigned long n) { plain_range(p, n, 0, HERE); }
+void __tsan_read_range(void *p, unsigned long n); void __tsan_read_range(void *p, unsigned long n) { compilers_read(p, n, MK_PLAIN, HERE); }
 void __tsan_write_range(void *p, unsigned long n); void __tsan_write_range(void *p, unsigned long n) { plain_range(p, n, 1, HERE); }
 void __tsan_vptr_update(void **p, void *v); void __tsan_vptr_update(void **p, void *v) { (void)p; (void)v; }
 void __tsan_vptr_read(void **p); void __tsan_vptr_read(void **p) { (void)p; }
