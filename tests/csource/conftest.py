@@ -98,7 +98,12 @@ def check() -> Callable[..., Any]:
     """Explore a C strategy or loop in a small scene: its cell."""
 
     def check(
-        strategy: Path | str = "upstream", loop: Path | str = "x86", *, models: tuple[str, ...] = ("sc",), initiators: int = 1, wait: bool = True
+        strategy: Path | str = "upstream",
+        loop: Path | str = "x86",
+        *,
+        models: tuple[str, ...] = ("sc",),
+        initiators: int = 1,
+        wait: bool = True,
     ) -> Any:
         text = SCENE.replace("INITIATORS", str(initiators)).replace("wait: true", f"wait: {str(wait).lower()}")
         manager = Manager(no_plugins=True)

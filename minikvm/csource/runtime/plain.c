@@ -138,9 +138,9 @@ static void plain_read(const volatile void *p, size_t bytes, int order, const vo
 }
 
 /*
- * gcc calls for what a struct copy writes before it calls for what it reads. So where as much is read next, on the same line, and the memory
- * of the write is as it was, that has not happened yet, and stays announced. (That a copy of 8 bytes looks like `a = 1; b = c;` where a is 1
- * already cannot be told; smaller structs are not looked for.)
+ * gcc calls for what a struct copy writes before it calls for what it reads. So where as much is read next, on the same line, and the
+ * memory of the write is as it was, that has not happened yet, and stays announced. (A copy of 8 bytes cannot be told from `a = 1; b = c;`
+ * where a is 1 already; smaller structs are not looked for.)
  */
 static bool read_of_copy(size_t bytes, const void *pc)
 {
@@ -150,7 +150,8 @@ static bool read_of_copy(size_t bytes, const void *pc)
 	return false;
 #else
 	struct mk_c_place here, there;
-	if (pending.p == NULL || pending.bytes != bytes || bytes < 8 || pending.order != MK_PLAIN || memcmp(old.bytes, (const char *)pending.p, bytes) != 0)
+	if (pending.p == NULL || pending.bytes != bytes || bytes < 8 || pending.order != MK_PLAIN ||
+	    memcmp(old.bytes, (const char *)pending.p, bytes) != 0)
 		return false;
 	here = place(pc, NULL);
 	there = place(pending.pc, NULL);
