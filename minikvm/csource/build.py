@@ -338,7 +338,7 @@ def explained(said: str, path: Path, shown: str) -> str:
     )
     for pattern in patterns:
         missing += [name for name in re.findall(pattern, text) if name not in missing]
-    hints = []
+    hints = ["a check needs clang 14 or later, or gcc"] if "unsupported argument 'trace-loads'" in text else []
     for name in missing:
         near = difflib.get_close_matches(name, known_names(), n=4, cutoff=0.6)
         if near:
