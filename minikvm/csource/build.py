@@ -50,7 +50,23 @@ USERS = (
 )
 BLOCKS = ("-fsanitize-coverage=trace-pc",)
 PLAIN = ("-fsanitize=thread",)
-VOLATILE = ("--param", "tsan-distinguish-volatile=1")  # gcc: else a volatile access looks like a plain one
+# Else a volatile access looks like a plain one.
+VOLATILE = {"gcc": ("--param", "tsan-distinguish-volatile=1"), "clang": ("-mllvm", "-tsan-distinguish-volatile=1")}
+# clang leaves the read of `x += 1` out, since the write's race is the same one; but the explorer has to give the value.
+READ_FIRST = {"gcc": (), "clang": ("-mllvm", "-tsan-instrument-read-before-write=1")}
+# A loop that waits by spinning, and does not end, is to be found out: clang would take it for one that does nothing.
+ENDLESS = {"gcc": (), "clang": ("-fno-finite-loops",)}
+# What writes and reads in bulk stays a call, or becomes one, and the call is one of ours (runtime/copies.c).
+BULK = ("memset", "memcpy", "memmove", "memcmp")
+OURS = tuple(f"--redefine-sym={name}=__tsan_{name}" for name in BULK)
+CALLS = tuple(f"-fno-builtin-{name}" for name in BULK)
+# In a check, also: what clang's instrumentation leaves out of accesses of the stack (runtime/plain.c).
+STACK = {"gcc": (), "clang": ("-fsanitize-coverage=trace-loads,trace-stores",)}
+STACK_TRACED = "-DMK_C_OWN_STACK_TRACED"
+NOT_SAID = re.compile(r"In file included from .*unit\.c|\s+from .*unit\.c|cc1: |At top level:$|\d+ (?:warning|error)s?\b.* generated\.$")
+"""Lines of compilers' messages that tell a user nothing."""
+FROM_LOADER = "mk_c_thread"
+"""The one symbol that a library gets when it is loaded, of minikvm.csource.load."""
 
 
 @dataclass(frozen=True)
@@ -61,9 +77,14 @@ class Compiler:
     version: str
 
     @property
+    def family(self) -> str:
+        """Whose flags it has: "gcc" or "clang"."""
+        return "clang" if "clang" in self.version else "gcc"
+
+    @property
     def inline(self) -> tuple[str, ...]:
         """The flags that put a helper of one target into the walk, though it has two callers: as by hand."""
-        if "clang" in self.version:
+        if self.family == "clang":
             return ("-mllvm", "-inline-threshold=2000")
         return (
             "-fomit-frame-pointer",
@@ -76,9 +97,9 @@ class Compiler:
         )
 
     @property
-    def volatile(self) -> tuple[str, ...]:
-        """The flags that tell volatile accesses from plain ones."""
-        return ("-mllvm", "-tsan-distinguish-volatile=1") if "clang" in self.version else VOLATILE
+    def watched(self) -> tuple[str, ...]:
+        """The flags that put calls of the runtime before accesses, plain and volatile ones, and at each basic block."""
+        return (*PLAIN, *VOLATILE[self.family], *READ_FIRST[self.family], *ENDLESS[self.family], *BLOCKS)
 
 
 @dataclass(frozen=True)
@@ -207,6 +228,7 @@ def key_of(expanded: str, compiler: Compiler, source: Source, checked: bool) -> 
         *compiler.command,
         compiler.version,
         repr(compiler.inline),
+        repr((compiler.watched, STACK, CALLS)),
         os.uname().machine,
         minikvm.__version__,
         repr(source.defines),
@@ -233,15 +255,15 @@ def compile_all(compiler: Compiler, unit: Path, flags: list[str], checked: bool,
     ]
     jobs: list[list[str]] = []
     if checked:
-        runtime.append("-DMK_C_CHECKED")
+        runtime += ["-DMK_C_CHECKED", *([STACK_TRACED] if STACK[compiler.family] else [])]
         jobs.append(
             [
                 *cc,
                 *flags,
                 "-O1",
-                *PLAIN,
-                *compiler.volatile,
-                *BLOCKS,
+                *compiler.watched,
+                *STACK[compiler.family],
+                *CALLS,
                 "-DMK_C_WATCHED=1",
                 "-DMK_C_CHECKED",
                 "-c",
@@ -251,11 +273,11 @@ def compile_all(compiler: Compiler, unit: Path, flags: list[str], checked: bool,
             ]
         )
     else:
-        watched = [*PLAIN, *compiler.volatile, *BLOCKS, "-DMK_C_WATCHED=1"]
+        watched = [*compiler.watched, "-DMK_C_WATCHED=1"]
         jobs.append([*cc, *flags, "-O2", *watched, "-c", str(unit), "-o", str(work / "watched.o")])
         if "-DMK_C_STRATEGY" in flags:
             jobs.append([*cc, *flags, "-O2", *compiler.inline, "-DMK_C_WATCHED=0", "-c", str(unit), "-o", str(work / "bare.o")])
-    parts = ["beneath", "frames", "notes", "plain", "watch"]
+    parts = ["beneath", "copies", "frames", "notes", "plain", "watch"]
     shared = cache_folder() / objects.FOLDER / objects.key_of_runtime(cc, compiler.version, runtime)
     made = work / "runtime"
     made.mkdir()
@@ -271,20 +293,26 @@ def compile_all(compiler: Compiler, unit: Path, flags: list[str], checked: bool,
     (work / "out").mkdir()
     if not checked and "-DMK_C_STRATEGY" in flags:
         # The same text twice: the second one's functions and variables are its own.
-        hidden = _run([_objcopy(), "--keep-global-symbol=mk_c_bare_dispatch", str(work / "bare.o")])
-        if hidden.returncode != 0:
-            raise BadSource(f"{shown}: objcopy failed: {hidden.stderr.strip()}")
+        _objcopy(shown, "--keep-global-symbol=mk_c_bare_dispatch", str(work / "bare.o"))
+    if checked:
+        _objcopy(shown, *OURS, str(work / "checked.o"))
     own = [job[-1] for job in jobs if Path(job[-1]).parent == work]
     rest = [str(shared / f"{part}.o") for part in parts]
     linked = _run([*cc, "-shared", "-fPIC", "-Wl,-Bsymbolic", "-Wl,-z,now", "-o", str(work / "out" / "library.so"), *own, *rest])
     if linked.returncode != 0:
         raise BadSource(explained(linked.stderr, path, shown))
+    missing = [name for name in lines.undefined(work / "out" / "library.so") if name != FROM_LOADER]
+    if missing:
+        raise BadSource(explained("\n".join(f"{shown}: undefined reference to `{name}'" for name in missing), path, shown))
 
 
-def _objcopy() -> str:
+def _objcopy(shown: str, *arguments: str) -> None:
     for name in ("objcopy", "llvm-objcopy"):
         if shutil.which(name):
-            return name
+            said = _run([name, *arguments])
+            if said.returncode != 0:
+                raise BadSource(f"{shown}: {name} failed: {said.stderr.strip()}")
+            return
     raise BadSource("objcopy is not there, and compiling a strategy in C needs it: install binutils")
 
 
@@ -307,9 +335,7 @@ def publish(made: Path, target: Path) -> None:
 def explained(said: str, path: Path, shown: str) -> str:
     """The compiler's message with the user's file as it was named, and the names that are near to one that is missing."""
     text = said.replace(str(path.resolve()), shown)
-    kept = [
-        line for line in text.splitlines() if not re.match(r"In file included from .*unit\.c|\s+from .*unit\.c|cc1: |At top level:$", line)
-    ]
+    kept = [line for line in text.splitlines() if not NOT_SAID.match(line)]
     missing: list[str] = []
     patterns = (
         r"implicit declaration of function '(\w+)'",
@@ -321,7 +347,7 @@ def explained(said: str, path: Path, shown: str) -> str:
     )
     for pattern in patterns:
         missing += [name for name in re.findall(pattern, text) if name not in missing]
-    hints = []
+    hints = ["a check needs clang 14 or later, or gcc"] if "unsupported argument 'trace-loads'" in text else []
     for name in missing:
         near = difflib.get_close_matches(name, known_names(), n=4, cutoff=0.6)
         if near:

@@ -30,6 +30,15 @@ class Lines:
         i = bisect.bisect_right(self.addresses, address) - 1
         return (self.files[self.which[i]], self.lines[i]) if i >= 0 and self.lines[i] else None
 
+    def before(self, address: int, file: str) -> int:
+        """The line of *file* whose code comes last before an address, in the same sequence; 0 where there is none."""
+        i = bisect.bisect_right(self.addresses, address) - 1
+        while i >= 0 and self.lines[i]:
+            if self.files[self.which[i]] == file:
+                return self.lines[i]
+            i -= 1
+        return 0
+
     def variable(self, address: int) -> str | None:
         """The name of the variable that an address lies in, with the offset where it is not its beginning."""
         i = bisect.bisect_right(self.symbols, (address, 1 << 62, "")) - 1
@@ -66,6 +75,23 @@ def read_lines(library: Path) -> Lines:
     return Lines([row[0] for row in rows], [number[row[2]] for row in rows], [row[1] for row in rows], files, symbols)
 
 
+def undefined(library: Path) -> list[str]:
+    """The functions and variables that an ELF library uses and no library that it was linked with has."""
+    from elftools.elf.elffile import ELFFile
+
+    with library.open("rb") as file:
+        elf = ELFFile(file)
+        table: Any = elf.get_section_by_name(".dynsym")
+        versions: Any = elf.get_section_by_name(".gnu.version")
+        return sorted(
+            symbol.name
+            for i, symbol in enumerate(table.iter_symbols())
+            if symbol["st_shndx"] == "SHN_UNDEF"
+            and symbol["st_info"]["bind"] == "STB_GLOBAL"
+            and (versions is None or versions.get_symbol(i)["ndx"] in ("VER_NDX_LOCAL", "VER_NDX_GLOBAL"))
+        )
+
+
 def _rows_of(program: Any) -> list[tuple[int, int, str]]:
     """(address, line, file) of each row of a line program; line 0 where a sequence ends."""
     if program is None:
@@ -80,8 +106,8 @@ def _rows_of(program: Any) -> list[tuple[int, int, str]]:
     found = []
     for entry in program.get_entries():
         state = entry.state
-        if state is None:
-            continue
+        if state is None or (state.line == 0 and not state.end_sequence):
+            continue  # line 0 is code of no line of its own (clang, where it has merged two): it counts as the line before it
         index = state.file if five else state.file - 1
         name = names[index] if 0 <= index < len(names) else "?"
         found.append((state.address, 0 if state.end_sequence else state.line, name))

@@ -267,6 +267,9 @@ cdef class Library:
                 at_file = f.places[(f.nplaces - 1 - i) % 8].file
                 if at_file != NULL and <bytes>at_file == self.user_file:
                     return f"{self.name}:{f.places[(f.nplaces - 1 - i) % 8].line}"
+            before = self.lines.before(<uintptr_t>f.pc - <uintptr_t>self.base, self.full_name) if f.pc != NULL else 0
+            if before:
+                return f"{self.name}:{before}"
         return f"{where.decode(errors='replace')}:{line}" if line and RUNTIME not in where else self.name
 
     cdef int fail(self, mk_c_frame *f) except -1:

@@ -74,6 +74,15 @@ def write(tmp_path: Path) -> Callable[..., Path]:
     return write
 
 
+@pytest.fixture(params=["gcc", "clang"])
+def compiler(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Each C compiler in turn: what is compiled in the test is compiled by it."""
+    if shutil.which(request.param) is None:
+        pytest.skip(f"{request.param} is not installed")
+    monkeypatch.setenv("CC", request.param)
+    return request.param
+
+
 @pytest.fixture
 def standalone() -> Callable[..., Standalone]:
     """A VM without threads around a C file."""
@@ -89,9 +98,14 @@ def check() -> Callable[..., Any]:
     """Explore a C strategy or loop in a small scene: its cell."""
 
     def check(
-        strategy: Path | str = "upstream", loop: Path | str = "x86", *, models: tuple[str, ...] = ("sc",), initiators: int = 1
+        strategy: Path | str = "upstream",
+        loop: Path | str = "x86",
+        *,
+        models: tuple[str, ...] = ("sc",),
+        initiators: int = 1,
+        wait: bool = True,
     ) -> Any:
-        text = SCENE.replace("INITIATORS", str(initiators))
+        text = SCENE.replace("INITIATORS", str(initiators)).replace("wait: true", f"wait: {str(wait).lower()}")
         manager = Manager(no_plugins=True)
         checker = Checker(
             loads(text, registry=manager), manager, "scene.yaml", text, strategies=[str(strategy)], loop=str(loop), models=models

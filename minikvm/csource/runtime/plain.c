@@ -6,14 +6,28 @@
  * before the access, too: what was written is collected at this thread's next call, before anybody else can run.
  */
 #include "runtime.h"
+#include <stdlib.h>
 
 #ifdef MK_C_CHECKED
-static __thread struct { volatile void *p; int size, piece, order; const void *pc; } pending;
+static __thread struct announced { volatile char *p; size_t bytes; int order; const void *pc; } pending;
+static __thread struct { char *bytes; size_t room; } old; /* what was there then; kept for as long as the thread lives */
 
 void plain_begin(struct mk_c_frame *f)
 {
 	(void)f;
 	pending.p = NULL;
+}
+static void announce(struct announced w)
+{
+	pending = w;
+	if (w.bytes > old.room) {
+		char *more = realloc(old.bytes, w.bytes);
+		if (more == NULL)
+			mk_c_bug("no memory for what is written at once", __FILE__, __LINE__);
+		old.bytes = more;
+		old.room = w.bytes;
+	}
+	memcpy(old.bytes, (const char *)w.p, w.bytes);
 }
 
 /* The place of an access: looked up outside of the user's code, since a fault in there would not be the user's. */
@@ -35,93 +49,156 @@ static struct mk_c_place place(const void *pc, const volatile void *address)
 	return l.at;
 }
 
-static uint64_t bytes_at(const volatile void *p, int size)
+/* How much of so many bytes is one access: what is aligned, and in no larger pieces than the word is known to be accessed in. */
+static size_t piece_at(mk_ctx *c, const volatile char *p, size_t bytes)
 {
-	switch (size) {
-	case 1: return *(const volatile uint8_t *)p;
-	case 2: return *(const volatile uint16_t *)p;
-	case 4: return *(const volatile uint32_t *)p;
-	default: return *(const volatile uint64_t *)p;
-	}
+	size_t size = 8;
+	while (size > bytes || (uintptr_t)p % size != 0)
+		size /= 2;
+	return size > 1 && pieces_of(c, p) < (int)size ? (size_t)pieces_of(c, p) : size;
 }
-static void put_bytes(volatile void *p, int size, uint64_t value)
+static bool any_shared(mk_ctx *c, const volatile char *p, size_t bytes)
 {
-	switch (size) {
-	case 1: *(volatile uint8_t *)p = (uint8_t)value; return;
-	case 2: *(volatile uint16_t *)p = (uint16_t)value; return;
-	case 4: *(volatile uint32_t *)p = (uint32_t)value; return;
-	default: *(volatile uint64_t *)p = value;
-	}
+	for (size_t i = 0; i < bytes; i += 8 - ((uintptr_t)p + i) % 8)
+		if (is_shared(c, p + i))
+			return true;
+	return false;
+}
+/* Little-endian, as all that is supported. */
+static uint64_t bits_of(const char *bytes, size_t size)
+{
+	uint64_t bits = 0;
+	memcpy(&bits, bytes, size);
+	return bits;
 }
 
+/* What was written is taken before the first piece is told: others run in between. */
+static void collect(struct announced w)
+{
+	struct mk_c_frame *f = frame_here();
+	mk_ctx *c = f->c;
+	struct mk_c_place at = place(w.pc, w.p);
+	char written[w.bytes];
+	memcpy(written, (const char *)w.p, w.bytes);
+	/* What the explorer finds there when it hears of a variable for the first time is its initial value. (On a stack it has none.) */
+	if ((const char *)w.p >= f->self->data && (const char *)w.p < f->self->data_end)
+		memcpy((char *)w.p, old.bytes, w.bytes);
+	for (size_t done = 0, size; done < w.bytes; done += size) {
+		size = piece_at(c, w.p + done, w.bytes - done);
+		if (!is_shared(c, w.p + done))
+			continue;
+		mk_c_store(w.p + done, (int)size, w.order, bits_of(written + done, size), &at);
+		memcpy((char *)w.p + done, written + done, size);
+	}
+}
 void collect_write(void)
 {
-	volatile void *p = pending.p;
-	struct mk_c_place at;
-	if (p == NULL)
+	struct announced w = pending;
+	if (w.p == NULL)
 		return;
 	pending.p = NULL; /* first: the store comes back here */
-	at = place(pending.pc, p);
-	for (int i = 0, size = pending.size, piece = pending.piece < size ? pending.piece : size, order = pending.order; i < size; i += piece)
-		mk_c_store((volatile char *)p + i, piece, order, bytes_at((volatile char *)p + i, piece), &at);
+	collect(w);
 }
 
-static void plain_read(const volatile void *p, int size, int order, const void *pc)
+/* Where it differs: constants that were relocated are read-only. */
+static void put(volatile void *p, const void *value, size_t bytes)
+{
+	if (memcmp((const char *)p, value, bytes) != 0)
+		memcpy((char *)p, value, bytes);
+}
+/* What is read is put into memory behind the last piece: others run in between. */
+static void read_pieces(mk_ctx *c, volatile char *p, size_t bytes, int order, const struct mk_c_place *at)
+{
+	uint64_t values[bytes];
+	for (size_t done = 0; done < bytes; done += piece_at(c, p + done, bytes - done))
+		if (is_shared(c, p + done))
+			values[done] = mk_c_load(p + done, (int)piece_at(c, p + done, bytes - done), order, at);
+	for (size_t done = 0, size; done < bytes; done += size) {
+		size = piece_at(c, p + done, bytes - done);
+		if (is_shared(c, p + done))
+			put(p + done, &values[done], size);
+	}
+}
+static void plain_read(const volatile void *p, size_t bytes, int order, const void *pc)
 {
 	struct mk_c_frame *f = frame_here();
 	struct mk_c_place at;
-	int piece;
-	if (f == NULL || !is_shared(f->c, p))
+	uint64_t value;
+	if (f == NULL || !any_shared(f->c, p, bytes))
 		return;
-	piece = pieces_of(f->c, p);
-	if (piece < size) {
-		for (int i = 0; i < size; i += piece)
-			plain_read((const volatile char *)p + i, piece, order, pc);
+	at = place(pc, p);
+	if (f->quiet)
+		order = MK_RELAXED;
+	if (piece_at(f->c, p, bytes) < bytes) {
+		read_pieces(f->c, (volatile char *)p, bytes, order, &at);
 		return;
 	}
-	at = place(pc, p);
-	put_bytes((volatile void *)p, size, mk_c_load(p, size, f->quiet ? MK_RELAXED : order, &at));
+	value = mk_c_load(p, (int)bytes, order, &at);
+	put((volatile void *)p, &value, bytes);
 }
 
-static void plain_write(volatile void *p, int size, int order, const void *pc)
+/*
+ * gcc calls for what a struct copy writes before it calls for what it reads. So where as much is read next, on the same line, and the
+ * memory of the write is as it was, that has not happened yet, and stays announced. (A copy of 8 bytes cannot be told from `a = 1; b = c;`
+ * where a is 1 already; smaller structs are not looked for.)
+ */
+static bool read_of_copy(size_t bytes, const void *pc)
+{
+#ifdef __clang__
+	(void)bytes;
+	(void)pc;
+	return false;
+#else
+	struct mk_c_place here, there;
+	if (pending.p == NULL || pending.bytes != bytes || bytes < 8 || pending.order != MK_PLAIN ||
+	    memcmp(old.bytes, (const char *)pending.p, bytes) != 0)
+		return false;
+	here = place(pc, NULL);
+	there = place(pending.pc, NULL);
+	return here.line == there.line && strcmp(here.file, there.file) == 0;
+#endif
+}
+static void compilers_read(const volatile void *p, size_t bytes, int order, const void *pc)
+{
+	struct announced w = { NULL, 0, 0, NULL };
+	if (order == MK_PLAIN && read_of_copy(bytes, pc)) {
+		w = pending;
+		pending.p = NULL;
+	}
+	plain_read(p, bytes, order, pc);
+	if (w.p != NULL)
+		announce(w);
+}
+
+static void plain_write(volatile void *p, size_t bytes, int order, const void *pc)
 {
 	struct mk_c_frame *f = frame_here();
-	if (f == NULL || !is_shared(f->c, p))
+	if (f == NULL || !any_shared(f->c, p, bytes))
 		return;
 	collect_write();
-	pending.p = p;
-	pending.size = size;
-	pending.piece = pieces_of(f->c, p);
-	pending.order = f->quiet ? MK_RELAXED : order;
-	pending.pc = pc;
+	announce((struct announced){ p, bytes, f->quiet ? MK_RELAXED : order, pc });
 }
 
-/* Struct copies and the like: word by word. */
 void plain_range(const volatile void *p, unsigned long bytes, int writes, const void *pc)
 {
-	const volatile char *at = p;
-	while (bytes > 0) {
-		int size = bytes >= 8 && (uintptr_t)at % 8 == 0 ? 8 : bytes >= 4 && (uintptr_t)at % 4 == 0 ? 4 : 1;
-		if (writes)
-			plain_write((volatile void *)at, size, MK_PLAIN, pc);
-		else
-			plain_read(at, size, MK_PLAIN, pc);
-		at += size;
-		bytes -= (unsigned long)size;
-	}
+	if (writes)
+		plain_write((volatile void *)p, bytes, MK_PLAIN, pc);
+	else
+		plain_read(p, bytes, MK_PLAIN, pc);
 }
 
 #else
+#define compilers_read plain_read
 /*
  * Live, an access is the bare one. But who watches wants to know of a plain look at a vCPU's cpu or mode, and race injectors to strike behind it: both are
  * told at this thread's next operation, when the look has happened.
  */
-static void plain_read(const volatile void *p, int size, int order, const void *pc)
+static void plain_read(const volatile void *p, size_t bytes, int order, const void *pc)
 {
 	struct mk_c_frame *f = frame_here();
 	enum field field;
 	mk_vcpu *v;
-	(void)size;
+	(void)bytes;
 	(void)order;
 	(void)pc;
 	if (f == NULL)
@@ -135,10 +212,10 @@ static void plain_read(const volatile void *p, int size, int order, const void *
 	f->plain.op = -1;
 	f->plain.value = mk_bare_load32(p, MK_RELAXED);
 }
-static void plain_write(volatile void *p, int size, int order, const void *pc)
+static void plain_write(volatile void *p, size_t bytes, int order, const void *pc)
 {
 	(void)p;
-	(void)size;
+	(void)bytes;
 	(void)order;
 	(void)pc;
 }
@@ -158,28 +235,47 @@ static struct mk_c_place place(const void *pc, const volatile void *address)
 #endif
 
 #define HERE __builtin_return_address(0)
+#ifdef MK_C_OWN_STACK_TRACED
+/*
+ * clang's -fsanitize=thread takes an access of a local variable by way of a member for private though the variable's own address has been
+ * given away. So accesses of the thread's own stack are taken from -fsanitize-coverage=trace-loads,trace-stores instead, which has each of
+ * them, and cannot tell volatile ones.
+ */
+static bool traced(const volatile void *p)
+{
+	struct mk_c_frame *f = frame_here();
+	return f != NULL && on_own_stack(f, p);
+}
+#define TRACED(N) \
+	void __sanitizer_cov_load##N(void *p); \
+	void __sanitizer_cov_load##N(void *p) { if (traced(p)) plain_read(p, N, MK_PLAIN, HERE); } \
+	void __sanitizer_cov_store##N(void *p); \
+	void __sanitizer_cov_store##N(void *p) { if (traced(p)) plain_write(p, N, MK_PLAIN, HERE); }
+TRACED(1)
+TRACED(2)
+TRACED(4)
+TRACED(8)
+TRACED(16)
+#else
+#define traced(p) false
+#endif
+#define READ(name, N, order) void name(void *p); void name(void *p) { if (!traced(p)) compilers_read(p, N, order, HERE); }
+#define WRITE(name, N, order) void name(void *p); void name(void *p) { if (!traced(p)) plain_write(p, N, order, HERE); }
 #define PLAIN(N) \
-	void __tsan_read##N(void *p); void __tsan_read##N(void *p) { plain_read(p, N, MK_PLAIN, HERE); } \
-	void __tsan_write##N(void *p); void __tsan_write##N(void *p) { plain_write(p, N, MK_PLAIN, HERE); } \
-	void __tsan_volatile_read##N(void *p); void __tsan_volatile_read##N(void *p) { plain_read(p, N, MK_RELAXED, HERE); } \
-	void __tsan_volatile_write##N(void *p); void __tsan_volatile_write##N(void *p) { plain_write(p, N, MK_RELAXED, HERE); } \
-	void __tsan_unaligned_read##N(void *p); void __tsan_unaligned_read##N(void *p) { plain_range(p, N, 0, HERE); } \
-	void __tsan_unaligned_write##N(void *p); void __tsan_unaligned_write##N(void *p) { plain_range(p, N, 1, HERE); } \
-	void __tsan_unaligned_volatile_read##N(void *p); void __tsan_unaligned_volatile_read##N(void *p) { plain_range(p, N, 0, HERE); } \
-	void __tsan_unaligned_volatile_write##N(void *p); void __tsan_unaligned_volatile_write##N(void *p) { plain_range(p, N, 1, HERE); } \
-	void __tsan_read_write##N(void *p); \
-	void __tsan_read_write##N(void *p) { plain_read(p, N, MK_PLAIN, HERE); plain_write(p, N, MK_PLAIN, HERE); }
+	READ(__tsan_read##N, N, MK_PLAIN) \
+	READ(__tsan_volatile_read##N, N, MK_RELAXED) \
+	READ(__tsan_unaligned_read##N, N, MK_PLAIN) \
+	READ(__tsan_unaligned_volatile_read##N, N, MK_RELAXED) \
+	WRITE(__tsan_write##N, N, MK_PLAIN) \
+	WRITE(__tsan_volatile_write##N, N, MK_RELAXED) \
+	WRITE(__tsan_unaligned_write##N, N, MK_PLAIN) \
+	WRITE(__tsan_unaligned_volatile_write##N, N, MK_RELAXED)
 PLAIN(1)
 PLAIN(2)
 PLAIN(4)
 PLAIN(8)
-void __tsan_read16(void *p); void __tsan_read16(void *p) { plain_range(p, 16, 0, HERE); }
-void __tsan_write16(void *p); void __tsan_write16(void *p) { plain_range(p, 16, 1, HERE); }
-void __tsan_unaligned_read16(void *p); void __tsan_unaligned_read16(void *p) { plain_range(p, 16, 0, HERE); }
-void __tsan_unaligned_write16(void *p); void __tsan_unaligned_write16(void *p) { plain_range(p, 16, 1, HERE); }
-void __tsan_volatile_read16(void *p); void __tsan_volatile_read16(void *p) { plain_range(p, 16, 0, HERE); }
-void __tsan_volatile_write16(void *p); void __tsan_volatile_write16(void *p) { plain_range(p, 16, 1, HERE); }
-void __tsan_read_range(void *p, unsigned long n); void __tsan_read_range(void *p, unsigned long n) { plain_range(p, n, 0, HERE); }
+PLAIN(16)
+void __tsan_read_range(void *p, unsigned long n); void __tsan_read_range(void *p, unsigned long n) { compilers_read(p, n, MK_PLAIN, HERE); }
 void __tsan_write_range(void *p, unsigned long n); void __tsan_write_range(void *p, unsigned long n) { plain_range(p, n, 1, HERE); }
 void __tsan_vptr_update(void **p, void *v); void __tsan_vptr_update(void **p, void *v) { (void)p; (void)v; }
 void __tsan_vptr_read(void **p); void __tsan_vptr_read(void **p) { (void)p; }
@@ -227,6 +323,14 @@ static uint64_t atomic(volatile void *p, int size, int op, int morder, uint64_t 
 	T __tsan_atomic##B##_fetch_or(volatile T *p, T v, int o) { return (T)atomic(p, B / 8, MK_OR, o, v, 0, HERE); } \
 	T __tsan_atomic##B##_fetch_xor(volatile T *p, T v, int o); \
 	T __tsan_atomic##B##_fetch_xor(volatile T *p, T v, int o) { return (T)atomic(p, B / 8, MK_XOR, o, v, 0, HERE); } \
+	T __tsan_atomic##B##_fetch_nand(volatile T *p, T v, int o); \
+	T __tsan_atomic##B##_fetch_nand(volatile T *p, T v, int o) \
+	{ \
+		T seen, old = (T)atomic(p, B / 8, -1, 0, 0, 0, HERE); \
+		while ((seen = (T)atomic(p, B / 8, MK_CMPXCHG, o, (T)~(old & v), old, HERE)) != old) \
+			old = seen; \
+		return old; \
+	} \
 	T __tsan_atomic##B##_compare_exchange_val(volatile T *p, T e, T v, int o, int fail); \
 	T __tsan_atomic##B##_compare_exchange_val(volatile T *p, T e, T v, int o, int fail) \
 	{ (void)fail; return (T)atomic(p, B / 8, MK_CMPXCHG, o, v, e, HERE); } \

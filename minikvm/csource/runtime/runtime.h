@@ -63,6 +63,7 @@ int note_looked(mk_ctx *c, struct mk_c_frame *f); /* the last look at a vCPU is 
 void plain_range(const volatile void *p, unsigned long bytes, int writes, const void *pc);
 void plain_begin(struct mk_c_frame *f);
 void collect_write(void);                         /* the plain write that was announced last has happened */
+bool on_own_stack(const struct mk_c_frame *f, const volatile void *p);
 bool is_shared(mk_ctx *c, const volatile void *p); /* does the explorer have to know of accesses to it? */
 int make_shared(mk_ctx *c, const volatile void *p); /* of a word on a stack: 0 where it is known as shared already, else -1: begin anew */
 int pieces_of(mk_ctx *c, const volatile void *p);   /* words.c */

@@ -38,6 +38,12 @@ static struct thread *owner_of(struct mk_c_plugin *self, const volatile void *p)
 	return NULL;
 }
 
+bool on_own_stack(const struct mk_c_frame *f, const volatile void *p)
+{
+	const struct thread *t = f->thread;
+	return (const char *)p >= t->low && (const char *)p < t->high;
+}
+
 /*
  * A variable on a stack is its thread's own, and its accesses cost nothing, until another thread touches it (or its own thread waits for it
  * to change): then the exploration begins anew, with that word as one of its variables.
@@ -45,11 +51,10 @@ static struct thread *owner_of(struct mk_c_plugin *self, const volatile void *p)
 bool is_shared(mk_ctx *c, const volatile void *p)
 {
 	struct mk_c_frame *f = c->frame;
-	struct thread *t = f->thread;
 	enum field field;
 	mk_vcpu *v;
-	if ((const char *)p >= t->low && (const char *)p < t->high)
-		return f->self->nexposed != 0 && exposed(f->self, word_of(t, p));
+	if (on_own_stack(f, p))
+		return f->self->nexposed != 0 && exposed(f->self, word_of(f->thread, p));
 	if ((const char *)p >= f->self->data && (const char *)p < f->self->data_end)
 		return true;
 	field = field_of(c, p, &v);

@@ -26,20 +26,28 @@ static __thread const char *mk_stack_low;
 static const int mk_fault_numbers[MK_FAULTS] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT };
 static struct sigaction mk_faults_before[MK_FAULTS];
 
+static const void *mk_pc_of(const void *context)
+{
+	const ucontext_t *uc = context;
+#if defined(__x86_64__)
+	return (const void *)uc->uc_mcontext.gregs[16]; /* REG_RIP */
+#elif defined(__aarch64__)
+	return (const void *)uc->uc_mcontext.pc;
+#else
+	(void)uc;
+	return NULL;
+#endif
+}
+
 static void mk_fault(int number, siginfo_t *info, void *context)
 {
 	struct mk_c_frame *f = mk_c_thread.frame;
 	int i;
 	if (f != NULL) {
-		ucontext_t *uc = context;
 		mk_c_thread.frame = NULL;
 		f->signo = number;
 		f->address = info->si_addr;
-#if defined(__x86_64__)
-		f->pc = (const void *)uc->uc_mcontext.gregs[16]; /* REG_RIP */
-#elif defined(__aarch64__)
-		f->pc = (const void *)uc->uc_mcontext.pc;
-#endif
+		f->pc = mk_pc_of(context);
 		f->why = MK_C_LEFT_FAULT;
 		if (f->stack_low == NULL)
 			f->stack_low = mk_stack_low;
@@ -53,7 +61,7 @@ static void mk_fault(int number, siginfo_t *info, void *context)
 				raise(number);
 		}
 }
-static void mk_look(int number);
+static void mk_look(int number, siginfo_t *info, void *context);
 static void mk_catch_faults(void)
 {
 	struct sigaction now, ours;
@@ -63,11 +71,11 @@ static void mk_catch_faults(void)
 	ours.sa_flags = SA_SIGINFO | SA_NODEFER | SA_ONSTACK;
 	sigemptyset(&ours.sa_mask);
 	sigaction(SIGVTALRM, NULL, &now);
-	if (now.sa_handler != mk_look) {
+	if (now.sa_sigaction != mk_look) {
 		struct sigaction look;
 		memset(&look, 0, sizeof(look));
-		look.sa_handler = mk_look;
-		look.sa_flags = SA_NODEFER | SA_RESTART | SA_ONSTACK;
+		look.sa_sigaction = mk_look;
+		look.sa_flags = SA_SIGINFO | SA_NODEFER | SA_RESTART | SA_ONSTACK;
 		sigaction(SIGVTALRM, &look, NULL);
 	}
 	for (i = 0; i < MK_FAULTS; i++) {
@@ -95,10 +103,11 @@ static void mk_drop_stack(void *memory)
  * too: the same call, in the user's code and no further for two seconds.
  */
 static __thread struct { struct mk_c_frame *f; uint64_t call, blocks, operations; int times; } mk_last_look;
-static void mk_look(int number)
+static void mk_look(int number, siginfo_t *info, void *context)
 {
 	struct mk_c_frame *f = mk_c_thread.frame;
 	(void)number;
+	(void)info;
 	if (f == NULL || f != mk_last_look.f || f->call != mk_last_look.call || f->blocks != mk_last_look.blocks || f->operations != mk_last_look.operations) {
 		mk_last_look.f = f;
 		mk_last_look.times = 0;
@@ -113,6 +122,7 @@ static void mk_look(int number)
 		return;
 	mk_last_look.f = NULL;
 	mk_c_thread.frame = NULL;
+	f->pc = mk_pc_of(context);
 	f->why = MK_C_LEFT_LOOP;
 	_longjmp(f->out, 1);
 }
