@@ -18,7 +18,7 @@ settings.load_profile("minikvm")
 
 def pytest_configure(config):
     if hasattr(config, "workerinput"):
-        # A process of pytest-xdist has a thread that waits for the next order and holds nothing; what the tests fork never comes back to it.
+        # A process of pytest-xdist has a thread that waits for its next order and holds nothing. What the tests fork never meets it.
         config.addinivalue_line("filterwarnings", "ignore:This process .* is multi-threaded:DeprecationWarning")
     # A shell without job control starts a background job with SIGINT ignored, and every child inherits that: Ctrl-C would do nothing.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
