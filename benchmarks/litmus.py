@@ -26,7 +26,7 @@ SECONDS = 60.0
 def seconds_of(files: list[str], jobs: int) -> float:
     """One call. WrongCount."""
     started = time.monotonic()
-    line = [sys.executable, "-m", "minikvm", "litmus", "--jobs", str(jobs), *files]
+    line = [sys.executable, "-I", "-m", "minikvm", "litmus", "--jobs", str(jobs), *files]
     done = subprocess.run(line, check=False, capture_output=True, text=True)
     spent = time.monotonic() - started
     verdicts = len(re.findall(r"^Observation \S+ (?:Never|Sometimes|Always) ", done.stdout, re.MULTILINE))
