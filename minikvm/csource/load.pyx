@@ -87,7 +87,7 @@ MAX_OPERATIONS = 20_000
 MAX_BLOCKS = 20_000_000
 """Basic blocks of one call in a check; live, those that it may still run when the VM ends."""
 SIGNALS = {11: "a wild pointer (SIGSEGV", 7: "a bad address (SIGBUS", 8: "an arithmetic fault, such as a division by zero (SIGFPE",
-           4: "an illegal instruction (SIGILL", 6: "abort() (SIGABRT"}
+           4: "an illegal instruction (SIGILL", 5: "a trap, such as __builtin_trap() (SIGTRAP", 6: "abort() (SIGABRT"}
 
 
 cdef int place_of(mk_c_plugin *p, const void *pc, const void *address, const char **file, unsigned *line,

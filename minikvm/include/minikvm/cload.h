@@ -22,8 +22,8 @@ static __thread const char *mk_stack_low;
 
 /* ---- faults ---- */
 
-#define MK_FAULTS 5
-static const int mk_fault_numbers[MK_FAULTS] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT };
+#define MK_FAULTS 6
+static const int mk_fault_numbers[MK_FAULTS] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT };
 static struct sigaction mk_faults_before[MK_FAULTS];
 
 static const void *mk_pc_of(const void *context)
@@ -48,6 +48,10 @@ static void mk_fault(int number, siginfo_t *info, void *context)
 		f->signo = number;
 		f->address = info->si_addr;
 		f->pc = mk_pc_of(context);
+#if defined(__x86_64__)
+		if (number == SIGTRAP) /* int3: it has been executed, the others have not */
+			f->pc = (const char *)f->pc - 1;
+#endif
 		f->why = MK_C_LEFT_FAULT;
 		if (f->stack_low == NULL)
 			f->stack_low = mk_stack_low;
