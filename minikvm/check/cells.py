@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from minikvm.check.checkpoint import CheckpointError
 from minikvm.check.counterexample import Finding, make_schedule
+from minikvm.check.explorer import ReplayError
 from minikvm.check.fingerprint import fingerprint
 from minikvm.check.graph import EndlessError
 from minikvm.check.jobs import WorkerError
@@ -325,6 +326,8 @@ class Checker:
             who = self.scope.actors[error.args[0]].name
             raise PluginError(f"strategy {strategy.name}, loop {self.loop.name}: {error}".replace(f"thread {error.args[0]}", who),
                               strategy.name) from None
+        except ReplayError as error:  # where it was found out says nothing about the plugin
+            raise PluginError(f"strategy {strategy.name}, loop {self.loop.name}: {sentence(error)}", strategy.name) from None
         except Exception as error:  # what a plugin raised, or did
             raise PluginError(f"strategy {strategy.name}, loop {self.loop.name}: {sentence(error)}", strategy.name) from error
         finally:

@@ -69,6 +69,28 @@ def test_a_strategy_that_never_ends_is_exit_code_3(tmp_path):
     assert (done.exit_code, "goes on after 65,535 operations of one execution" in done.stderr) == (3, True), done.output
 
 
+def test_a_strategy_that_does_something_else_each_time_is_exit_code_3_and_one_sentence(tmp_path):
+    path = tmp_path / "fickle.py"
+    path.write_text(ENDLESS.replace("Endless", "Fickle").replace('"endless"', '"fickle"').replace(NEVER_ENDS, FICKLE))
+    line = ["check", str(CONFIGS / "quickstart.yaml"), "-p", str(path), "--strategy", "fickle", "--model", "sc"]
+    done = CliRunner().invoke(cli, line, prog_name="minikvm")
+    assert (done.exit_code, "Traceback" in done.stderr, done.stderr.count("strategy fickle, loop x86: ")) == (3, False, 1), done.output
+
+
+NEVER_ENDS = """\
+        while True:
+            vm.read_cpu(0)
+"""
+FICKLE = """\
+        self.calls = getattr(self, "calls", 0) + 1
+        with vm.preempt_disabled() as me:
+            mask = vm.kick_mask()
+            for idx in targets:
+                for _ in range(self.calls % 2):
+                    vm.read_cpu(idx)
+                vm.make_vcpu_request(idx, request, mask, me)
+            return vm.kick_many(mask, True)
+"""
 ENDLESS = """\
 from minikvm.hookspecs import hookimpl
 from minikvm.kinds import Strategy
