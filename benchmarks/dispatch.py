@@ -30,6 +30,7 @@ SPARSE = ((288, 10.0), (4096, 20.0))
 """vCPUs, and how many times faster than the linear walk the set-bit walk must be there with one target."""
 ROUND_NS = 60_000
 OTHERS = 8
+"""Other processes in which a line that misses its bound is measured again."""
 
 
 @dataclass(frozen=True)

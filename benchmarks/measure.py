@@ -49,36 +49,22 @@ def in_turns(ours: Timed, reference: Timed, rounds: int) -> list[tuple[float, fl
     return pairs
 
 
-def compare(
-    group: str, what: str, ours: Timed, reference: Timed, *, rounds: int, bound: float | None = None, at_least: bool = False,
-    most: int = 8,
-) -> Row:
-    """Time both. The ratio is ours/reference, or with *at_least* reference/ours: how many times faster ours is.
-
-    A median that misses its bound is not believed before *most* times as many rounds; the verdict is the median of all of them, the
-    first ones too.
-    """
-    in_turns(ours, reference, 2)
-    return rounds_of(group, what, lambda: in_turns(ours, reference, rounds), 1, bound, at_least, most)
-
-
 def rounds_of(
-    group: str, what: str, some: Callable[[], list[tuple[float, float]]], times: int, bound: float | None, at_least: bool = False,
-    most: int = 8,
+    group: str, what: str, some: Callable[[], list[tuple[float, float]]], times: int, bound: float | None, most: int = 8
 ) -> Row:
     """The row of all that *some* gives in *times* calls; in up to *most* times as many while the median misses its bound."""
     pairs: list[tuple[float, float]] = []
     while True:
         for _ in range(times):
             pairs += some()
-        row = row_of(group, what, pairs, bound, at_least)
+        row = row_of(group, what, pairs, bound)
         most -= 1
         if row.met or most == 0:
             return row
 
 
 def row_of(group: str, what: str, pairs: list[tuple[float, float]], bound: float | None, at_least: bool = False) -> Row:
-    """The row of these rounds: the medians."""
+    """The row of these rounds: the medians. The ratio is ours/reference, with *at_least* reference/ours: how many times faster ours is."""
     ratio = statistics.median(b / a if at_least else a / b for a, b in pairs)
     return Row(group, what, statistics.median(a for a, _ in pairs), statistics.median(b for _, b in pairs), ratio, bound, at_least,
                len(pairs))

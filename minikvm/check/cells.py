@@ -309,6 +309,7 @@ class Checker:
                 state=found, progress=tell,
             )  # fmt: skip
         anew = False
+        whose = f"strategy {strategy.name}, loop {self.loop.name}"
         try:
             search.run()
             cell.exhausted = search.exhausted
@@ -323,13 +324,11 @@ class Checker:
             rule = f'expected uses = frozenset({{"{word}"}}) in its class, which a check must know beforehand'
             raise PluginError(f"{who}: calls {word}() and does not say so: {rule}", injector or strategy.name) from None
         except EndlessError as error:
-            who = self.scope.actors[error.args[0]].name
-            raise PluginError(f"strategy {strategy.name}, loop {self.loop.name}: {error}".replace(f"thread {error.args[0]}", who),
-                              strategy.name) from None
+            raise PluginError(f"{whose}: {error.told_of(self.scope.actors[error.args[0]].name)}", strategy.name) from None
         except ReplayError as error:  # where it was found out says nothing about the plugin
-            raise PluginError(f"strategy {strategy.name}, loop {self.loop.name}: {sentence(error)}", strategy.name) from None
+            raise PluginError(f"{whose}: {sentence(error)}", strategy.name) from None
         except Exception as error:  # what a plugin raised, or did
-            raise PluginError(f"strategy {strategy.name}, loop {self.loop.name}: {sentence(error)}", strategy.name) from error
+            raise PluginError(f"{whose}: {sentence(error)}", strategy.name) from error
         finally:
             cell.executions, cell.blocked, cell.seconds = scene.executions, scene.blocked, search.seconds
             cell.races = sorted(found.races())

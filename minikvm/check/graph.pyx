@@ -12,8 +12,12 @@ cdef int no_memory() except -1 nogil:
 class EndlessError(RuntimeError):
     """A thread goes on after LONGEST operations of one execution: it has no end that can be explored. args: the thread's number."""
 
-    def __str__(self) -> str:
-        return f"thread {self.args[0]} goes on after {LONGEST:,} operations of one execution; expected a thread that comes to an end"
+    def __str__(self):
+        return self.told_of(f"thread {self.args[0]}")
+
+    def told_of(self, who):
+        """The sentence, where the thread has a name."""
+        return f"{who} goes on after {LONGEST:,} operations of one execution; expected a thread that comes to an end"
 
 
 cdef int endless(int32_t thread) except -1 nogil:

@@ -28,8 +28,9 @@ FENCES = {
 }  # fmt: skip
 """enum mk_fence_kind and fences.pxd, by name."""
 RMW_OPS = {"OR": 0, "AND": 1, "ADD": 2, "XCHG": 3, "CAS": 4, "XOR": 5, "TRYLOCK": 18, "ADD_UNLESS": 19}
-MAY_FAIL = ("CAS", "TRYLOCK", "ADD_UNLESS")
 """enum mk_rmw_op and explorer.pxd, by name."""
+MAY_FAIL = ("CAS", "TRYLOCK", "ADD_UNLESS")
+"""Those that write only where the value read allows it."""
 AWAITS = {"==": 0, "!=": 1, "&": 2, "!&": 3}
 COMPARES = ("==", "!=", "<", ">")
 CALCS = ("+", "-", "&", "|", "^", "*", "<<", ">>", "==", "!=", "<", ">", "s<", "s<=")

@@ -18,10 +18,9 @@ import minikvm
 from minikvm.csource import lines, objects
 from minikvm.csource.forms import Source, read_source
 from minikvm.csource.names import known_names
+from minikvm.csource.objects import INCLUDE, RUNTIME
 from minikvm.pluginload import BadSource
 
-RUNTIME = objects.RUNTIME
-INCLUDE = objects.INCLUDE
 MAX_BYTES = 1 << 20
 SECONDS = 120
 COMMON = (
@@ -277,6 +276,7 @@ def compile_all(compiler: Compiler, unit: Path, flags: list[str], checked: bool,
         jobs.append([*cc, *flags, "-O2", *watched, "-c", str(unit), "-o", str(work / "watched.o")])
         if "-DMK_C_STRATEGY" in flags:
             jobs.append([*cc, *flags, "-O2", *compiler.inline, "-DMK_C_WATCHED=0", "-c", str(unit), "-o", str(work / "bare.o")])
+    own = [job[-1] for job in jobs]
     parts = ["beneath", "copies", "frames", "notes", "plain", "watch"]
     shared = cache_folder() / objects.FOLDER / objects.key_of_runtime(cc, compiler.version, runtime)
     made = work / "runtime"
@@ -296,7 +296,6 @@ def compile_all(compiler: Compiler, unit: Path, flags: list[str], checked: bool,
         _objcopy(shown, "--keep-global-symbol=mk_c_bare_dispatch", str(work / "bare.o"))
     if checked:
         _objcopy(shown, *OURS, str(work / "checked.o"))
-    own = [job[-1] for job in jobs if Path(job[-1]).parent == work]
     rest = [str(shared / f"{part}.o") for part in parts]
     linked = _run([*cc, "-shared", "-fPIC", "-Wl,-Bsymbolic", "-Wl,-z,now", "-o", str(work / "out" / "library.so"), *own, *rest])
     if linked.returncode != 0:

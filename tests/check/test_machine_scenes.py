@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -61,54 +62,59 @@ def test_a_guest_has_as_many_fast_path_exits_as_entries_so_that_an_exploration_e
     assert executions(0, 1) < executions(0.5, 1) < executions(0.5, 2)
 
 
-def test_a_strategy_that_never_ends_is_exit_code_3(tmp_path):
-    path = tmp_path / "endless.py"
-    path.write_text(ENDLESS)
-    line = ["check", str(CONFIGS / "quickstart.yaml"), "-p", str(path), "--strategy", "endless", "--model", "sc"]
-    done = CliRunner().invoke(cli, line, prog_name="minikvm")
+@pytest.fixture
+def checked(tmp_path):
+    """`minikvm check` of the quickstart with a strategy of this name and body."""
+
+    def checked(name, body):
+        path = tmp_path / "plugin.py"
+        path.write_text(PLUGIN.replace("NAME", name).replace("BODY", textwrap.indent(body, " " * 8)))
+        line = ["check", str(CONFIGS / "quickstart.yaml"), "-p", str(path), "--strategy", name, "--model", "sc"]
+        return CliRunner().invoke(cli, line, prog_name="minikvm")
+
+    return checked
+
+
+def test_a_strategy_that_never_ends_is_exit_code_3(checked):
+    done = checked("endless", NEVER_ENDS)
     assert (done.exit_code, "goes on after 65,535 operations of one execution" in done.stderr) == (3, True), done.output
 
 
-def test_a_strategy_that_does_something_else_each_time_is_exit_code_3_and_one_sentence(tmp_path):
-    path = tmp_path / "fickle.py"
-    path.write_text(ENDLESS.replace("Endless", "Fickle").replace('"endless"', '"fickle"').replace(NEVER_ENDS, FICKLE))
-    line = ["check", str(CONFIGS / "quickstart.yaml"), "-p", str(path), "--strategy", "fickle", "--model", "sc"]
-    done = CliRunner().invoke(cli, line, prog_name="minikvm")
+def test_a_strategy_that_does_something_else_each_time_is_exit_code_3_and_one_sentence(checked):
+    done = checked("fickle", FICKLE)
     assert (done.exit_code, "Traceback" in done.stderr, done.stderr.count("strategy fickle, loop x86: ")) == (3, False, 1), done.output
 
 
-NEVER_ENDS = """\
-        while True:
-            vm.read_cpu(0)
-"""
-FICKLE = """\
-        self.calls = getattr(self, "calls", 0) + 1
-        with vm.preempt_disabled() as me:
-            mask = vm.kick_mask()
-            for idx in targets:
-                for _ in range(self.calls % 2):
-                    vm.read_cpu(idx)
-                vm.make_vcpu_request(idx, request, mask, me)
-            return vm.kick_many(mask, True)
-"""
-ENDLESS = """\
+PLUGIN = """\
 from minikvm.hookspecs import hookimpl
 from minikvm.kinds import Strategy
 
 
-class Endless(Strategy):
-    \"\"\"Looks at a vCPU for ever.\"\"\"
+class Mine(Strategy):
+    \"\"\"No good one.\"\"\"
 
-    name = "endless"
+    name = "NAME"
 
     def dispatch(self, vm, request, targets):
-        while True:
-            vm.read_cpu(0)
-
+BODY
 
 @hookimpl
 def minikvm_strategies():
-    return [Endless]
+    return [Mine]
+"""
+NEVER_ENDS = """\
+while True:
+    vm.read_cpu(0)
+"""
+FICKLE = """\
+self.calls = getattr(self, "calls", 0) + 1
+with vm.preempt_disabled() as me:
+    mask = vm.kick_mask()
+    for idx in targets:
+        for _ in range(self.calls % 2):
+            vm.read_cpu(idx)
+        vm.make_vcpu_request(idx, request, mask, me)
+    return vm.kick_many(mask, True)
 """
 OVERCOMMIT = """\
 vm: {name: overcommit, vcpus: 2}

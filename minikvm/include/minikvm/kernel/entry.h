@@ -10,16 +10,6 @@
 	_Static_assert(__builtin_types_compatible_p(__typeof__(&function), bool (*)(__VA_ARGS__)), \
 		       #function "() is not what minikvm has read from its declaration: expected bool " #function "(" #__VA_ARGS__ ")")
 
-#if MK_C_WATCHED
-#define MK_C_ENTRY(name) mk_c_watched_##name
-#else
-#define MK_C_ENTRY(name) mk_c_bare_##name
-#define MK_C_FLAT __attribute__((flatten)) /* the whole call in one function */
-#endif
-#ifndef MK_C_FLAT
-#define MK_C_FLAT
-#endif
-
 #ifdef MK_C_STRATEGY
 #ifndef MK_C_OWN_kvm_make_all_cpus_request
 static bool kvm_make_all_cpus_request(struct kvm *kvm, unsigned int req);
@@ -98,7 +88,8 @@ MK_C_HIDDEN int mk_c_watched_dispatch(mk_ctx *c, uint32_t req, const uint64_t *t
 #else
 /* mk_strategy.dispatch itself: a call between the table and the user's function would cost a tenth of a call with one target. */
 MK_C_HIDDEN int mk_c_call_watched(mk_ctx *c, const mk_strategy *s, uint32_t req, const uint64_t *targets);
-MK_C_HIDDEN MK_C_FLAT int mk_c_bare_dispatch(mk_ctx *c, const mk_strategy *s, uint32_t req, const uint64_t *targets)
+/* Flat: the whole call in one function. */
+MK_C_HIDDEN __attribute__((flatten)) int mk_c_bare_dispatch(mk_ctx *c, const mk_strategy *s, uint32_t req, const uint64_t *targets)
 {
 	int called;
 	if (mk_unlikely(!mk_is_bare(c)))
@@ -117,6 +108,6 @@ MK_C_HIDDEN MK_C_FLAT int mk_c_bare_dispatch(mk_ctx *c, const mk_strategy *s, ui
 #ifdef MK_C_LOOP
 _Static_assert(__builtin_types_compatible_p(__typeof__(&vcpu_enter_guest), int (*)(struct kvm_vcpu *)),
 	       "vcpu_enter_guest() has another form: expected int vcpu_enter_guest(struct kvm_vcpu *vcpu)");
-MK_C_HIDDEN int MK_C_ENTRY(enter)(mk_vcpu *v) { return vcpu_enter_guest((struct kvm_vcpu *)v); }
+MK_C_HIDDEN int mk_c_watched_enter(mk_vcpu *v) { return vcpu_enter_guest((struct kvm_vcpu *)v); }
 #endif
 #endif
