@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from minikvm.config.fields import Expected
+from minikvm.config.fields import Expected, OneOrMany
 from minikvm.config.problems import Path, Problem, did_you_mean, one_of, shorten
 from minikvm.config.scalars import TooLong, resolve_plain
 from minikvm.config.yamldoc import Document, MapNode, Node, ScalarNode, SeqNode, show
@@ -34,7 +34,7 @@ def explain(
     """
     found: dict[Path, Problem] = {}
     for error in islice(errors, MAX_EXPLAINED):
-        path, missing = _walk(doc, prefix, error)
+        path, missing = _walk(doc, model, prefix, error)
         if path not in found:
             found[path] = _explain(error, doc, model, (prefix, path), missing=missing, own=own)
     # A list with wrong elements is "too short" as well, and a key that is spelt wrong is also missing: say it once.
@@ -43,23 +43,37 @@ def explain(
     return [p for p in found.values() if not (p.path in outer and not p.fault) and not (p.fault == _MISSING and p.path in misspelt)]
 
 
-def _walk(doc: Document, prefix: Path, error: ErrorDetails) -> tuple[Path, bool]:
-    """The path in the file of a pydantic location, whose tags of union members (``<...>``) name nothing in the file."""
+def _walk(doc: Document, model: type[BaseModel], prefix: Path, error: ErrorDetails) -> tuple[Path, bool]:
+    """The path in the file of a pydantic location.
+
+    A location's tags of union members (``<...>``) name nothing in the file, nor does the index of one item that stands for a list.
+    """
     path, node, last = prefix, doc.node(prefix), len(error["loc"]) - 1
+    unwrapped: Path | None = None
     for at, step in enumerate(error["loc"]):
         if step == "[key]":  # pydantic's mark for "the key itself", after the key
             continue
+        if isinstance(node, MapNode) and path != unwrapped and _one_or_many(model, path[len(prefix) :]):
+            unwrapped = path
+            if isinstance(step, int):
+                continue
         child: Node | None = None
         part = _as_key(node, step) if isinstance(node, MapNode) else step
         if isinstance(node, MapNode):
             child = node.entries[part][1] if part in node.entries else None
-        elif isinstance(node, SeqNode) and isinstance(part, int) and part < len(node.items):
+        elif isinstance(node, SeqNode) and isinstance(part, int) and 0 <= part < len(node.items):
             child = node.items[part]
         if child is not None:
             path, node = (*path, part), child
         elif at == last and error["type"] == "missing":
             return (*path, part), True
     return path, False
+
+
+def _one_or_many(model: type[BaseModel], path: Path) -> bool:
+    """Whether the value at the path may be a list or its only item."""
+    field = _field_at(model, path) if path and isinstance(path[-1], str) else None
+    return field is not None and OneOrMany in field.metadata
 
 
 def _as_key(node: MapNode, part: str | int) -> str | int:

@@ -111,6 +111,7 @@ def test_any_data_is_read_or_explained(data):
 
 @settings(deadline=None, max_examples=150)
 @given(st.fixed_dictionaries({"vm": st.just({"vcpus": 8}), "workload": st.lists(st.dictionaries(KEYS, DATA, max_size=5), max_size=3)}))
+@example({"vm": {"vcpus": 8}, "workload": [{"vm": None, "host": None, "from": {0: [], -1: None}}]})
 def test_any_workload_is_read_or_explained(data):
     outcome(as_yaml(data))
 

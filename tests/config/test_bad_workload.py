@@ -192,6 +192,15 @@ BAD_WORKLOAD = {
             "f.yaml:4:43: workload[0].from.cpu: unknown key, expected pcpu, irq or vcpu (did you mean vcpu?)",
         ],
     ),
+    "from number keys": (
+        ("vm: {vcpus: 8}\nhost: {sockets: 1, cores: 4}\nworkload:\n  - {request: TLB_FLUSH, count: 1, from: {0: [], -1: null}}\n"),
+        [
+            "f.yaml:4:43: workload[0].from[0]: unknown key, expected pcpu, irq or vcpu "
+            '(a list format with a comma needs quotes inside { }, as in "0-3,7")',
+            "f.yaml:4:50: workload[0].from[-1]: unknown key, expected pcpu, irq or vcpu "
+            '(a list format with a comma needs quotes inside { }, as in "0-3,7")',
+        ],
+    ),
     "from empty list": (
         "vm: {vcpus: 8}\nhost: {sockets: 1, cores: 4}\nworkload:\n  - {request: TLB_FLUSH, count: 1, from: []}\n",
         [
