@@ -2,6 +2,7 @@
 
 import fcntl
 import importlib
+import os
 import pkgutil
 import signal
 from importlib.machinery import ExtensionFileLoader
@@ -11,8 +12,15 @@ import pytest
 from hypothesis import settings
 
 import minikvm
+from tests.examples import examples
 
-settings.register_profile("minikvm", deadline=None)  # a slow machine is no failure
+settings.register_profile(
+    "minikvm",
+    deadline=None,  # a slow machine is no failure
+    max_examples=examples(100),
+    # As in Hypothesis's own profile for CI: a run there tells what a change broke, the same each time. tox -e fuzz looks for what is new.
+    derandomize="CI" in os.environ and examples(1) == 1,
+)
 settings.load_profile("minikvm")
 
 

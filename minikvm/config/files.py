@@ -21,12 +21,16 @@ _SUFFIXES = ("", ".yaml", ".yml")
 
 
 def shipped() -> list[str]:
-    """The names of the shipped configurations, without ".yaml"."""
-    return sorted(entry.stem for entry in SHIPPED.glob("*.yaml"))
+    """The names of the shipped configurations, without ".yaml"; those with a strategy or loop in C begin with "c/"."""
+    return [*_names(SHIPPED, "*.yaml"), *_names(SHIPPED, "c/*.yaml")]
+
+
+def _names(folder: Path, pattern: str) -> list[str]:
+    return sorted(entry.relative_to(folder).with_suffix("").as_posix() for entry in folder.glob(pattern))
 
 
 def find(name: str | os.PathLike[str]) -> Path:
-    """The file of that name: the path itself, else (for a bare name, ".yaml" may be left out) in ./configs, else a shipped one.
+    """The file of that name: the path itself, else (for a bare name or c/NAME, ".yaml" may be left out) in ./configs, else a shipped one.
 
     Raises ConfigError that lists what there is.
     """
@@ -36,15 +40,15 @@ def find(name: str | os.PathLike[str]) -> Path:
     path = Path(text)
     if os.path.lexists(path):
         return path
-    if path.name == text:
+    if text in (path.name, f"c/{path.name}"):
         for folder in (Path("configs"), SHIPPED):
             for suffix in _SUFFIXES:
                 if (folder / (text + suffix)).is_file():
                     return folder / (text + suffix)
-    local = sorted(entry.stem for entry in Path("configs").glob("*.y*ml"))
-    names = sorted({*local, *shipped()})
+    names = list(dict.fromkeys([*_names(Path("configs"), "*.y*ml"), *shipped()]))
     there = f"{_EXPECTED}: {one_of(names)}" if names else "a YAML file"
-    raise ConfigError([_whole(text, "no such file", there, did_you_mean(path.stem, names))])
+    meant = f"c/{path.stem}" if path.parts[:-1] == ("c",) else path.stem
+    raise ConfigError([_whole(text, "no such file", there, did_you_mean(meant, names))])
 
 
 _EXPECTED = "a YAML file or the name of a shipped configuration"

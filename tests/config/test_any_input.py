@@ -7,6 +7,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from minikvm.config import ConfigError, VMConfig, dumps, loads
+from tests.examples import examples
 
 KEYS = st.sampled_from(
     [
@@ -85,38 +86,38 @@ def as_yaml(data: object) -> str:
     return yaml.safe_dump(data, allow_unicode=True)
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=examples(150))
 @given(st.text())
 def test_any_text_is_read_or_explained(text):
     outcome(text)
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=examples(150))
 @given(st.text(alphabet="vm: {}[],&*a!|>'\"\n\t-#%~?0x1", max_size=60))
 def test_any_yaml_punctuation_is_read_or_explained(text):
     outcome(text)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=examples(100))
 @given(st.binary())
 def test_any_bytes_are_read_or_explained(raw):
     outcome(raw)
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=examples(150))
 @given(st.dictionaries(KEYS, DATA, max_size=6))
 def test_any_data_is_read_or_explained(data):
     outcome(as_yaml(data))
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=examples(150))
 @given(st.fixed_dictionaries({"vm": st.just({"vcpus": 8}), "workload": st.lists(st.dictionaries(KEYS, DATA, max_size=5), max_size=3)}))
 @example({"vm": {"vcpus": 8}, "workload": [{"vm": None, "host": None, "from": {0: [], -1: None}}]})
 def test_any_workload_is_read_or_explained(data):
     outcome(as_yaml(data))
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=examples(100))
 @given(st.dictionaries(KEYS, DATA, max_size=6))
 def test_each_problem_has_a_place_of_its_own(data):
     try:
@@ -126,7 +127,7 @@ def test_each_problem_has_a_place_of_its_own(data):
         assert all(line and column for line, column, _ in places) and len(set(places)) == len(places), str(error)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=examples(100))
 @given(CONFIG)
 @example({"vm": {"vcpus": 8, "name": "0"}, "strategy": {"name": "cluster", "option": ["\x85", "\u2028", "\t", "0o10"]}})
 def test_a_valid_config_survives_dump_and_load(data):

@@ -31,13 +31,19 @@ def test_a_missing_file_lists_the_shipped_ones(failing_load):
         "nothing-like-it.yaml: no such file, expected a YAML file or the name of a shipped configuration: "
         "big, chaos, halt-wakeup, hyperv-flush, ioapic-scan, masterclock, overcommit, quickstart, "
         "seed-nowait, seed-nowait-1vcpu-2entries, seed-nowait-walk, seed-nowait-walk-1vcpu-2entries, "
-        "seed-wait, seed-wait-1vcpu-2entries, seed-wait-walk, seed-wait-walk-1vcpu-2entries, shadow-walk or standard"
+        "seed-wait, seed-wait-1vcpu-2entries, seed-wait-walk, seed-wait-walk-1vcpu-2entries, shadow-walk, standard, "
+        "c/current-cpu, c/linear, c/upstream, c/v1-bitmap or c/x86-loop"
     )
 
 
 @pytest.mark.parametrize("name", ["quikstart", "quickstrat.yaml"])
 def test_a_misspelt_shipped_name_gets_a_hint(failing_load, name):
     assert failing_load(name).endswith("(did you mean quickstart?)")
+
+
+@pytest.mark.parametrize("name", ["c/v1-bitmp", "c/v1-bitmap.yml", "v1-bitmap", "configs/c/v1-bitmap.yaml"])
+def test_a_misspelt_shipped_name_of_c_gets_a_hint(failing_load, name):
+    assert failing_load(name).endswith("(did you mean c/v1-bitmap?)")
 
 
 def test_a_path_with_a_folder_is_not_looked_up_among_the_shipped_ones(failing_load):
@@ -52,6 +58,12 @@ def test_a_text_that_can_be_no_file_name_is_refused(failing_load, name):
 @pytest.mark.parametrize("name", ["quickstart", "quickstart.yaml"])
 def test_a_bare_name_finds_the_shipped_file(name):
     assert load(name).vm.name == "quickstart"
+
+
+@pytest.mark.parametrize("name", ["c/v1-bitmap", "c/v1-bitmap.yaml"])
+def test_a_name_under_c_finds_the_shipped_file_and_its_c_file_beside_it(name):
+    strategy = load(name).strategy.name
+    assert strategy.endswith("v1-bitmap.c") and os.path.isfile(strategy)
 
 
 def test_the_configs_folder_here_comes_before_the_shipped_files(tmp_path):

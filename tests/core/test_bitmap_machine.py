@@ -8,6 +8,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from minikvm.core.bitmap import Bitmap
 from minikvm.core.cpumask import CpuMask
+from tests.examples import examples
 
 SIZES = st.one_of(st.sampled_from([0, 1, 63, 64, 65, 4095, 4096]), st.integers(0, 200))
 
@@ -194,4 +195,4 @@ class CpuMaskMachine(BitmapMachine):
 # The invariants do the comparing, after every step.
 TestBitmapMachine = BitmapMachine.TestCase
 TestCpuMaskMachine = CpuMaskMachine.TestCase
-TestBitmapMachine.settings = TestCpuMaskMachine.settings = settings(max_examples=80, stateful_step_count=30, deadline=None)
+TestBitmapMachine.settings = TestCpuMaskMachine.settings = settings(max_examples=examples(80), stateful_step_count=30, deadline=None)

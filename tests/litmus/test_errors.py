@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minikvm.litmus import LitmusError, decide, load
+from tests.examples import examples
 
 GOOD = """C good
 { int x = 1; }
@@ -116,13 +117,13 @@ def verdict_or_place(text):
         assert str(error).startswith("any.litmus:") and "\n" not in str(error)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(st.text(max_size=200))
 def test_any_text_is_a_verdict_or_an_error(text):
     verdict_or_place(text)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(st.integers(0, len(GOOD) - 1), st.integers(0, 30), st.text(alphabet="(){}[];:=&*~/\\\"'<>|!x0r1 \nint#@%P", max_size=12))
 def test_a_good_text_with_a_piece_replaced_is_a_verdict_or_an_error(at, length, piece):
     verdict_or_place(GOOD[:at] + piece + GOOD[at + length:])
@@ -132,7 +133,7 @@ WORDS = ["int", "r0", "r1", "x", "y", "*", "=", ";", "(", ")", "{", "}", "if", "
          "spin_lock", "cmpxchg", "atomic_t", "->", "[", "]", "smp_mb", "()", "!", "? 1 : 2"]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(st.lists(st.sampled_from(WORDS), max_size=25))
 def test_any_words_of_c_are_a_verdict_or_an_error(words):
     verdict_or_place(body(" ".join(words)))

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from minikvm.plugins import Manager
 from minikvm.report.model import Report
+from tests.examples import examples
 
 NAMES = Manager(no_plugins=True).names("strategy")
 RARE = {"name": "preempt", "probability": 0.05}
@@ -34,7 +35,7 @@ def machines(draw):
     }
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(40), deadline=None, suppress_health_check=list(HealthCheck))
 @given(sections=machines())
 def test_every_request_made_is_handled_coalesced_cleared_or_pending(run, sections):
     report = run(**sections)

@@ -26,8 +26,9 @@ def test_it_holds_every_file_of_a_kind(listing, root, pattern):
 
 
 def test_it_holds_the_shipped_configurations(listing, root):
-    wanted = {f"minikvm/config/shipped/{path.name}" for path in (root / "configs").glob("*.yaml")}
-    assert wanted and wanted - listing == set()
+    configs = root / "configs"
+    wanted = {f"minikvm/config/shipped/{path.relative_to(configs)}" for path in [*configs.glob("*.yaml"), *configs.glob("c/*")]}
+    assert "minikvm/config/shipped/c/linear.c" in wanted and wanted - listing == set()
 
 
 def test_each_pyx_became_one_extension_of_this_python(listing, root):
@@ -37,7 +38,7 @@ def test_each_pyx_became_one_extension_of_this_python(listing, root):
 
 
 def test_no_build_junk_and_no_tests_are_in_it(listing):
-    ours = "minikvm/csource/runtime/"  # compiled together with a user's C file
+    ours = ("minikvm/csource/runtime/", "minikvm/config/shipped/c/")  # compiled where they are used
     junk = [name for name in listing if name.endswith((".c", ".o", ".pyx", ".pyc")) and not name.startswith(ours)]
     assert [*junk, *(name for name in listing if "/tests/" in name)] == []
 
@@ -49,6 +50,11 @@ def test_it_installs_one_package(listing):
 def test_the_quickstart_runs_by_name_from_another_folder(bare, tmp_path):
     report = json.loads(bare.run("minikvm", "run", "quickstart.yaml", "--json", cwd=tmp_path))
     assert report["exit_code"] == 0 and sum(row["calls"] for row in report["requests"]) > 0
+
+
+def test_a_shipped_c_strategy_is_checked_by_name_from_another_folder(bare, tmp_path):
+    report = json.loads(bare.run("minikvm", "races", "c/v1-bitmap", "--model", "sc", "--json", cwd=tmp_path, code=1))
+    assert report["cells"][0]["races"][0]["accesses"][0]["word"] == "vcpu->cpu"
 
 
 def test_it_imports_from_its_own_folder_only(bare, tmp_path):

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from minikvm.core.bitmap import Bitmap
 from minikvm.core.standalone import Standalone
 from minikvm.core.vcpu import Mode
+from tests.examples import examples
 
 Make = Callable[..., Any]
 NO_WAKEUP, WAIT, NO_ACTION = 1 << 8, 1 << 9, 1 << 10
@@ -107,7 +108,7 @@ def run(strategy: Any, case: Case) -> Done:
     return Done(vm, returned, vm.visited)
 
 
-quick = settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+quick = settings(max_examples=examples(12), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @quick
