@@ -42,17 +42,19 @@ Values: TypeAlias = Mapping[Item, Value]
 
 @dataclass(frozen=True)
 class Prop:
-    """A proposition. op: "=" (item, value), "!=", "and", "or", "=>", "not", "true", "false"."""
+    """A proposition. op: "=" (item and value, or item and other item), "!=", "and", "or", "=>", "not", "true", "false"."""
 
     op: str
     parts: tuple[Prop, ...] = ()
     item: Item | None = None
     value: Value = 0
+    other: Item | None = None
 
     def holds(self, values: Values) -> bool:
         """Is it true of these final values?"""
         if self.item is not None:
-            return (values[self.item] == self.value) == (self.op == "=")
+            value = self.value if self.other is None else values[self.other]
+            return (values[self.item] == value) == (self.op == "=")
         truth = [part.holds(values) for part in self.parts]
         if self.op == "not":
             return not truth[0]
@@ -62,7 +64,7 @@ class Prop:
 
     def items(self) -> list[Item]:
         """All that it is about, in order of appearance."""
-        own = [] if self.item is None else [self.item]
+        own = [item for item in (self.item, self.other) if item is not None]
         return [*own, *(item for part in self.parts for item in part.items())]
 
     def __str__(self) -> str:
@@ -72,7 +74,7 @@ class Prop:
         """As herd7 prints it. around: how closely the surroundings bind."""
         if self.item is not None:
             value = self.value[1:] if isinstance(self.value, str) else self.value
-            equation = f"{self.item}={value}"
+            equation = f"{self.item}={value if self.other is None else self.other}"
             return equation if self.op == "=" else f"not ({equation})"
         if self.op == "not":
             return f"not ({self.parts[0].text(0)})"
@@ -170,14 +172,14 @@ class _Reader:
         self.expect("]")
         return f"{name}[{index}]"
 
-    def value(self, pointed: list[tuple[str, int]]) -> Value:
+    def value(self, pointed: list[tuple[str, int]], what: str = "a number, or a variable's name for its address") -> Value:
         """A number or an address; what is pointed to is listed."""
         if self.kind == "number":
             return self.number("a number")
         if self.accept("NULL"):
             return 0
         self.accept("&")
-        name, at = self.name("a number, or a variable's name for its address")
+        name, at = self.name(what)
         name = self.cell(name)
         pointed.append((name, at))
         return f"&{name}"
@@ -362,7 +364,9 @@ def _atom(reader: _Reader) -> Prop:
     op = "=" if reader.accept("=", "==") else "!="
     if op == "!=" and not reader.accept("!=", "<>"):
         raise reader.error("= and a value")
-    return Prop(op, (), item, reader.value([]))
+    if reader.kind == "register" or reader.word in ("[", "*"):
+        return Prop(op, (), item, other=reader.item())
+    return Prop(op, (), item, reader.value([], "a number, a variable's name for its address, a register (0:r1) or [x]"))
 
 
 __all__ = ["Condition", "Initial", "Item", "Prop", "Value", "condition", "initial"]
