@@ -12,8 +12,8 @@ from minikvm.check.races cimport find_races, race
 from minikvm.check.scene cimport (
     LC_EVENT, LC_MODE, LC_PAGE, LC_PAYLOAD, LC_REQUESTS, LC_RUN, NOTE_MASK, NOTE_RESTS, NOTE_SLEEPS, NOTE_WAITS_GATE, call, scene)
 from minikvm.check.stays cimport (
-    NONE_YET, found, judging, last_read, last_write_before, loc_of, made_call, next_call, next_read, next_stay, ordered, ordered_after,
-    stay)
+    NONE_YET, found, is_own, judging, last_read, last_write_before, loc_of, made_call, next_call, next_note, next_read, next_stay, ordered,
+    ordered_after, stay)
 from minikvm.core.bits cimport ctz64
 from minikvm.core.world cimport (
     MK_EV_CONSUMED, MK_EV_DEFERRED, MK_EV_MADE, MK_EV_MASKED, MK_EV_MODE, MK_EV_WOKE, MK_REQ_MASK, MK_REQ_NO_ACTION, MK_REQ_NO_WAKEUP)
@@ -30,19 +30,19 @@ cdef int32_t request_write(const judging *j, const made_call *c, int32_t vcpu) n
     cdef int32_t i
     for i in range(c.begin, c.end):
         e = &j.g.ev[th.ev[i]]
-        if e.kind & EV_WRITE and e.loc == loc and e.wval & bit:
+        if e.kind & EV_WRITE and e.loc == loc and e.wval & bit and is_own(j, c, i):
             return th.ev[i]
     return NONE_YET
 
 
 cdef bint was_woken_by(const judging *j, const made_call *c, int32_t vcpu) noexcept nogil:
     """Did this call wake the vCPU? Then it owes it no more (the final form's rule, and control B's)."""
-    cdef const note *n
-    cdef int32_t i
-    for i in range(c.note_begin, c.note_end):
-        n = &j.g.th[c.thread].notes[i]
+    cdef int32_t at = c.note_begin
+    cdef const note *n = next_note(j, c, &at)
+    while n is not NULL:
         if n.kind == MK_EV_WOKE and n.subject == <uint64_t>vcpu:
             return True
+        n = next_note(j, c, &at)
     return False
 
 
@@ -103,10 +103,9 @@ cdef int judge_targets(judging *j, const made_call *c) except -1 nogil:
     """P8: made to those of the mask and only to those; the mask that is sent is the one that was built."""
     cdef uint64_t touched = 0, built = 0, sent = 0, wrong
     cdef bint sends = False, built_any = False
-    cdef const note *n
-    cdef int32_t i
-    for i in range(c.note_begin, c.note_end):
-        n = &j.g.th[c.thread].notes[i]
+    cdef int32_t at = c.note_begin
+    cdef const note *n = next_note(j, c, &at)
+    while n is not NULL:
         if n.kind == MK_EV_MADE or n.kind == MK_EV_MODE or n.kind == MK_EV_WOKE or n.kind == MK_EV_DEFERRED:
             touched |= (<uint64_t>1) << n.subject
         elif n.kind == MK_EV_MASKED:
@@ -116,6 +115,7 @@ cdef int judge_targets(judging *j, const made_call *c) except -1 nogil:
         elif n.kind == NOTE_MASK:
             sends = True
             sent |= n.a
+        n = next_note(j, c, &at)
     wrong = touched & ~c.targets
     if c.returned:
         wrong |= c.targets & ~touched

@@ -1,7 +1,7 @@
 # cython: language_level=3
 """What a graph says of entries, walks and calls: found by their notes, joined to events by position."""
 from libc.stdint cimport int32_t, uint32_t, uint64_t
-from minikvm.check.graph cimport event, mk_graph
+from minikvm.check.graph cimport event, mk_graph, note
 from minikvm.check.judge cimport finding
 from minikvm.check.model cimport mk_model
 from minikvm.check.models._hb cimport hb_clocks
@@ -52,5 +52,7 @@ cdef int32_t last_read(const mk_graph *g, int32_t t, int32_t from_index, int32_t
 cdef bint next_stay(const judging *j, int32_t t, int32_t *at, stay *out) noexcept nogil
 cdef int32_t last_write_before(const mk_graph *g, int32_t t, int32_t index, int32_t loc) noexcept nogil
 cdef int32_t end_of(const judging *j, int32_t t, int32_t at, int32_t mode) noexcept nogil
+cdef const note *next_note(const judging *j, const made_call *c, int32_t *at) noexcept nogil
+cdef bint is_own(const judging *j, const made_call *c, int32_t index) noexcept nogil
 cdef bint next_call(const judging *j, int32_t t, int32_t *at, made_call *out) noexcept nogil
 cdef int32_t next_read(const mk_graph *g, int32_t t, int32_t index, int32_t loc) noexcept nogil

@@ -5,7 +5,8 @@ from minikvm.check.judge cimport MAX_FINDINGS, finding
 from minikvm.check.model cimport MODEL_KERNEL_RACES, MODEL_RF_ORDERS
 from minikvm.check.models._hb cimport happens_before, hb_compute
 from minikvm.check.scene cimport LC_MODE, LC_REQUESTS, NOTE_CALL, NOTE_RETURNED
-from minikvm.core.world cimport MK_EV_ENTRY_BEGIN, MK_EV_ENTRY_COMMIT, MK_EV_ENTRY_END, MK_EV_WALK_BEGIN, MK_EV_WALK_END
+from minikvm.core.world cimport (
+    MK_EV_ENTRY_BEGIN, MK_EV_ENTRY_COMMIT, MK_EV_ENTRY_END, MK_EV_LOADED, MK_EV_PUT, MK_EV_WALK_BEGIN, MK_EV_WALK_END)
 
 
 cdef int found(judging *j, int32_t property, int32_t thread, int32_t index, int32_t vcpu, int32_t number, int32_t other) noexcept nogil:
@@ -145,6 +146,34 @@ cdef bint next_call(const judging *j, int32_t t, int32_t *at, made_call *out) no
                 break
         return True
     return False
+
+
+cdef const note *next_note(const judging *j, const made_call *c, int32_t *at) noexcept nogil:
+    """The call's next note, from note *at* on; NULL at its end. What a vCPU that calls does when it is put and loaded is not the call's."""
+    cdef const po_thread *th = &j.g.th[c.thread]
+    cdef bint aside = False
+    while at[0] < c.note_end:
+        at[0] += 1
+        if th.notes[at[0] - 1].kind == MK_EV_PUT:
+            aside = True
+        elif th.notes[at[0] - 1].kind == MK_EV_LOADED:
+            aside = False
+        elif not aside:
+            return &th.notes[at[0] - 1]
+    return NULL
+
+
+cdef bint is_own(const judging *j, const made_call *c, int32_t index) noexcept nogil:
+    """Is the event at this index of the thread a step of the call, and not of a put or load amid it?"""
+    cdef const po_thread *th = &j.g.th[c.thread]
+    cdef bint aside = False
+    cdef int32_t i
+    for i in range(c.note_begin, c.note_end):
+        if th.notes[i].pos > index:
+            break
+        if th.notes[i].kind == MK_EV_PUT or th.notes[i].kind == MK_EV_LOADED:
+            aside = th.notes[i].kind == MK_EV_PUT
+    return not aside
 
 
 cdef int32_t next_read(const mk_graph *g, int32_t t, int32_t index, int32_t loc) noexcept nogil:

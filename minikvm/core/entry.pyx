@@ -46,9 +46,9 @@ cdef int vcpu_load(mk_ctx *c, mk_vcpu *v) except -1 nogil:
     """kvm_arch_vcpu_load(): the caller has taken the slot ``c.pcpu``."""
     cdef const mk_strategy *s = c.vm.strategy
     mk_store32(c, &v.cpu, MK_RELAXED, b"vcpu.cpu", <uint32_t>c.pcpu)
-    mk_note(c, MK_EV_LOADED, v, c.pcpu, 0)
     if s.on_load != NULL:
         s.on_load(c, s, v)
+    mk_note(c, MK_EV_LOADED, v, c.pcpu, 0)
     return passed(c, MK_PT_VCPU_LOADED, v)
 
 
@@ -56,11 +56,11 @@ cdef int vcpu_put(mk_ctx *c, mk_vcpu *v) except -1 nogil:
     """kvm_arch_vcpu_put(): arm64 stores -1, x86 leaves vcpu.cpu stale until the next load. Only with mode OUTSIDE_GUEST_MODE."""
     cdef const mk_strategy *s = c.vm.strategy
     passed(c, MK_PT_VCPU_PUT, v)
+    mk_note(c, MK_EV_PUT, v, c.pcpu, 0)
     if s.on_put != NULL:
         s.on_put(c, s, v)
     if c.vm.loop.flags & MK_LOOP_PUT_CLEARS_CPU:
         mk_store32(c, &v.cpu, MK_RELAXED, b"vcpu.cpu", <uint32_t>-1)
-    return mk_note(c, MK_EV_PUT, v, c.pcpu, 0)
 
 
 cdef int handle_these(mk_ctx *c, mk_vcpu *v, uint64_t handled) except -1 nogil:

@@ -7,28 +7,37 @@ level is a function's head. The compiler verifies the form that was read (kernel
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from minikvm.pluginload import BadSource
 
-HELPERS = (
-    "kvm_vcpu_wake_up",
-    "kvm_vcpu_exiting_guest_mode",
-    "kvm_request_needs_ipi",
-    "kvm_arch_vcpu_should_kick",
-    "ack_kick",
-    "ack_flush",
-    "kvm_kick_many_cpus",
-    "kvm_make_vcpu_request",
-    "kvm_vcpu_kick",
-    "kvm_make_all_cpus_request",
-    "kvm_check_request",
-    "kvm_vcpu_exit_request",
-)
-"""What kernel.h leaves out where the file has its own."""
+HELPERS = {
+    "__kvm_make_request": "void (int, vcpu)",
+    "kvm_make_request": "void (int, vcpu)",
+    "kvm_request_pending": "bool (vcpu)",
+    "kvm_test_request": "bool (int, vcpu)",
+    "kvm_clear_request": "void (int, vcpu)",
+    "kvm_check_request": "bool (int, vcpu)",
+    "kvm_arch_vcpu_get_wait": "struct rcuwait * (vcpu)",
+    "kvm_vcpu_wake_up": "bool (vcpu)",
+    "kvm_vcpu_exiting_guest_mode": "int (vcpu)",
+    "kvm_request_needs_ipi": "bool (vcpu, unsigned)",
+    "kvm_arch_vcpu_should_kick": "int (vcpu)",
+    "ack_kick": "void (pointer)",
+    "ack_flush": "void (pointer)",
+    "kvm_kick_many_cpus": "bool (cpumask, bool)",
+    "kvm_make_vcpu_request": "void (vcpu, unsigned, cpumask, int)",
+    "__kvm_vcpu_kick": "void (vcpu, bool)",
+    "kvm_vcpu_kick": "void (vcpu)",
+    "kvm_make_request_and_kick": "void (int, vcpu)",
+    "kvm_vcpu_exit_request": "bool (vcpu)",
+    "kvm_make_all_cpus_request": "bool (kvm, unsigned)",
+}
+"""What kernel.h leaves out where the file has its own, and the form in which its other helpers call it (Linux 6.18's)."""
 
 MASK = "kvm_make_vcpus_request_mask"
 ALL = "kvm_make_all_cpus_request"
+OLD_ALL = "make_all_cpus_request"  # its name before 3.10
 LOOP = "vcpu_enter_guest"
 FORMS = {
     ("kvm", "unsigned", "vcpu", "bitmap", "cpumask"): "EXCEPT_MASK",
@@ -49,16 +58,21 @@ _TYPES = (
     (r"(?:cpumask_var_t|struct\s+cpumask\s*\*)", "cpumask"),
     (r"unsigned\s+long\s*\*", "bitmap"),
     (r"(?:unsigned(?:\s+int)?|u32|uint32_t)", "unsigned"),
+    (r"void\s*\*", "pointer"),
+    (r"int", "int"),
+    (r"bool", "bool"),
 )
 _WALKS = re.compile(r"\bfor_each_set_bit(?:_from)?\s*\([^;{]*,\s*KVM_MAX_VCPUS\s*\)")
+_STORAGE = {"static", "extern", "inline", "__inline", "__always_inline", "noinline", "notrace", "__maybe_unused", "__must_check"}
 _KEYWORDS = {"if", "for", "while", "switch", "do", "else", "return", "sizeof", "typeof", "__attribute__", "_Static_assert"}
 
 
 @dataclass(frozen=True)
 class Function:
-    """One function that the file defines: its name, the text of its parameters, its body without comments, and the line of its head."""
+    """One function that the file defines: its name, the texts of its result and parameters, its body without comments, its head's line."""
 
     name: str
+    result: str
     parameters: str
     body: str
     line: int
@@ -100,7 +114,7 @@ def functions_of(text: str) -> dict[str, Function]:
             depth = max(0, depth - 1)
             if depth == 0:
                 if head is not None:
-                    found[head.name] = Function(head.name, head.parameters, bare[start:at], head.line)
+                    found[head.name] = replace(head, body=bare[start:at])
                 head = None
                 start = at + 1
         elif depth == 0:
@@ -119,7 +133,8 @@ def _head(text: str, line: int) -> Function | None:
         while at < len(text) and depth:
             depth += {"(": 1, ")": -1}.get(text[at], 0)
             at += 1
-        return Function(match.group(1), " ".join(text[match.end() : at - 1].split()), "", line + text.count("\n", 0, match.start()))
+        result = " ".join(word for word in text[: match.start()].replace("*", " * ").split() if word not in _STORAGE)
+        return Function(match.group(1), result, " ".join(text[match.end() : at - 1].split()), "", line + text.count("\n", 0, match.start()))
     return None
 
 
@@ -133,13 +148,23 @@ def _type_of(parameter: str) -> str:
 
 def form_of(function: Function) -> str | None:
     """Which form of kvm_make_vcpus_request_mask() it is, a value of FORMS, or None."""
-    return FORMS.get(tuple(_type_of(parameter) for parameter in function.parameters.split(",")))
+    return FORMS.get(_types_of(function))
+
+
+def _types_of(function: Function) -> tuple[str, ...]:
+    return tuple(_type_of(parameter) for parameter in function.parameters.split(","))
+
+
+def _as_the_kernels(function: Function) -> bool:
+    """Has a helper the form in which the header's other helpers call it?"""
+    return f"{function.result} ({', '.join(_types_of(function))})" == HELPERS[function.name]
 
 
 def read_source(text: str, name: str, kind: str) -> Source:
     """What the file is, for *kind* ("strategy" or "loop"); *name* stands in messages. BadSource when it is no such thing."""
     functions = functions_of(text)
-    defines = [f"MK_C_OWN_{helper}" for helper in HELPERS if helper in functions]
+    # 1: of the kernel's form, so the header's other helpers call it; 2: of another, so those that would are left out.
+    defines = [f"MK_C_OWN_{name}={1 if _as_the_kernels(functions[name]) else 2}" for name in HELPERS if name in functions]
     if kind == "loop":
         if LOOP not in functions:
             raise BadSource(f"{name}: no definition of {LOOP}() was found; expected\n{ACCEPTED_LOOP}{_there(functions)}")
@@ -152,6 +177,8 @@ def read_source(text: str, name: str, kind: str) -> Source:
                 head = f"{name}:{functions[MASK].line}: {MASK}({functions[MASK].parameters})"
                 raise BadSource(f"{head} has no form that minikvm knows; expected one of\n{ACCEPTED}")
             defines.append(f"MK_C_FORM_{form}")
+        elif OLD_ALL in functions and ALL not in functions:
+            defines += [f"MK_C_OWN_{ALL}=1", f"{ALL}={OLD_ALL}"]
         elif ALL not in functions:
             raise BadSource(f"{name}: neither {MASK}() nor {ALL}() is defined; expected one of\n{ACCEPTED}{_there(functions)}")
     bare = blanked(text)

@@ -13,17 +13,16 @@ from minikvm.core.hdr cimport hdr_record, mk_hdr
 from minikvm.core.kick cimport get_vcpu, mode_needs_ipi
 from minikvm.core.world cimport (
     MK_ACQUIRE, MK_ADD, MK_AND, MK_CMPXCHG, MK_EV_BLOCKED, MK_EV_CLEARED, MK_EV_CONSUMED, MK_EV_CONSUME_BEGIN, MK_EV_CONSUME_END,
-    MK_EV_DEFERRED, MK_EV_ENTRY_ABORT, MK_EV_ENTRY_BEGIN, MK_EV_ENTRY_COMMIT, MK_EV_ENTRY_END, MK_EV_MADE, MK_EV_MASKED, MK_EV_MODE,
-    MK_EV_SENDING, MK_EV_WALK_BEGIN, MK_EV_WALK_END, MK_EV_WOKE, MK_EXITING_GUEST_MODE, MK_OR, MK_RELAXED, MK_RELEASE,
-    MK_REQ_NO_ACTION, MK_REQ_NO_WAKEUP, MK_SEQ_CST, MK_SMP_MB, mk_bare_fence, mk_bare_load32, mk_bare_load64, mk_bare_rmw32, mk_bare_rmw64,
-    mk_bare_store32, mk_bare_store64,
-    mk_ctx, mk_observer, mk_random, mk_vcpu)
+    MK_EV_DEFERRED, MK_EV_ENTRY_ABORT, MK_EV_ENTRY_BEGIN, MK_EV_ENTRY_COMMIT, MK_EV_ENTRY_END, MK_EV_LOADED, MK_EV_MADE, MK_EV_MASKED,
+    MK_EV_MODE, MK_EV_PUT, MK_EV_SENDING, MK_EV_WALK_BEGIN, MK_EV_WALK_END, MK_EV_WOKE, MK_EXITING_GUEST_MODE, MK_OR, MK_RELAXED,
+    MK_RELEASE, MK_REQ_NO_ACTION, MK_REQ_NO_WAKEUP, MK_SEQ_CST, MK_SMP_MB, mk_bare_fence, mk_bare_load32, mk_bare_load64, mk_bare_rmw32,
+    mk_bare_rmw64, mk_bare_store32, mk_bare_store64, mk_ctx, mk_observer, mk_random, mk_vcpu)
 from minikvm.live.os cimport os_now, sched_yield
 from minikvm.live.state cimport (
-    HIST_SHARDS, K_ABORTED_CALLS, K_BITS_SET, K_CALLS, K_CLEARED, K_COALESCED, K_DEFERRED, K_EXCESS_IPIS, K_EXITING, K_HANDLED, K_IPIS,
-    K_IPIS_LINEAR, K_MADE, K_NOT_LOADED, K_OUTSIDE, K_SELF, K_SENDS, K_STALE, K_TARGETS, K_VISITED, K_VISITED_LINEAR, K_WOKEN, MAX_FOUND,
-    NO_BIT_KIND, N_ABORTED, N_BLOCKS, N_ENTRIES, N_WALKS, PH_GUEST, PH_OUTSIDE, PH_PREPARING, PH_WALK, PROP_P2, PROP_P6, PROP_P8,
-    T_ALL, T_FIXED, bump, call_t, found_t, kind_t, lctx, line_t, live_t)
+    ASIDE, HIST_SHARDS, IN_CALL, K_ABORTED_CALLS, K_BITS_SET, K_CALLS, K_CLEARED, K_COALESCED, K_DEFERRED, K_EXCESS_IPIS, K_EXITING,
+    K_HANDLED, K_IPIS, K_IPIS_LINEAR, K_MADE, K_NOT_LOADED, K_OUTSIDE, K_SELF, K_SENDS, K_STALE, K_TARGETS, K_VISITED, K_VISITED_LINEAR,
+    K_WOKEN, MAX_FOUND, NO_BIT_KIND, NO_CALL, N_ABORTED, N_BLOCKS, N_ENTRIES, N_WALKS, PH_GUEST, PH_OUTSIDE, PH_PREPARING, PH_WALK,
+    PROP_P2, PROP_P6, PROP_P8, T_ALL, T_FIXED, bump, call_t, found_t, kind_t, lctx, line_t, live_t)
 
 
 cdef int found(live_t *l, uint32_t prop, uint32_t vcpu, uint32_t kind, uint32_t who, uint64_t expected) except -1 nogil:
@@ -82,8 +81,8 @@ cdef int made(lctx *t, mk_vcpu *v, uint32_t nr, uint64_t old) noexcept nogil:
         bump(&k.n[K_COALESCED], 1)
     else:
         bump(&k.n[K_BITS_SET], 1)
-        mk_bare_store64(&t.l.made_at[cell(t.l, nr, v.idx)], MK_RELAXED, call.started if call.active else os_now())
-    if call.active and call.kind == nr:
+        mk_bare_store64(&t.l.made_at[cell(t.l, nr, v.idx)], MK_RELAXED, call.started if call.active == IN_CALL else os_now())
+    if call.active == IN_CALL and call.kind == nr:
         mark(call.touched, v.idx)
         call.epoch0[v.idx] = epoch_of(v)
     return 0
@@ -91,7 +90,7 @@ cdef int made(lctx *t, mk_vcpu *v, uint32_t nr, uint64_t old) noexcept nogil:
 
 cdef int masked(lctx *t, mk_vcpu *v, int32_t cpu, bint added) noexcept nogil:
     cdef call_t *call = &t.call
-    if not call.active:
+    if call.active != IN_CALL:
         return 0
     mark(call.touched, v.idx)  # before 5.16 the mode of a vCPU without a pCPU, or on the caller's, was not looked at
     if added:
@@ -115,7 +114,7 @@ cdef int sending(lctx *t, const uint64_t *mask) noexcept nogil:
     cdef uint32_t i
     cdef int32_t cpu
     cdef mk_vcpu *v
-    if not call.active:
+    if call.active != IN_CALL:
         return 0
     k = &t.kinds[call.kind]
     if call.kind == NO_BIT_KIND and mask == <const uint64_t *>t.l.vm.online:  # everybody is kicked, and nothing else is asked for
@@ -140,7 +139,7 @@ cdef int sending(lctx *t, const uint64_t *mask) noexcept nogil:
 
 
 cdef int mode_read(lctx *t, mk_vcpu *v, uint64_t mode, bint needs) noexcept nogil:
-    if t.call.active:
+    if t.call.active == IN_CALL:
         mark(t.call.touched, v.idx)
         if not needs:
             bump(&t.kinds[t.call.kind].n[K_EXITING if mode == MK_EXITING_GUEST_MODE else K_OUTSIDE], 1)
@@ -177,12 +176,12 @@ cdef int event(mk_ctx *c, int kind, mk_vcpu *v, uint64_t a, uint64_t b) except -
     elif kind == MK_EV_SENDING:
         sending(t, <const uint64_t *>a)
     elif kind == MK_EV_WOKE:
-        if t.call.active:
+        if t.call.active == IN_CALL:
             mark(t.call.touched, v.idx)
             bump(&t.kinds[t.call.kind].n[K_WOKEN], 1)
     elif kind == MK_EV_DEFERRED:
         bump(&t.kinds[a].n[K_DEFERRED], 1)
-        if t.call.active:
+        if t.call.active == IN_CALL:
             mark(t.call.touched, v.idx)
             mark(t.call.deferred, v.idx)
     elif kind == MK_EV_CLEARED:
@@ -200,6 +199,12 @@ cdef int event(mk_ctx *c, int kind, mk_vcpu *v, uint64_t a, uint64_t b) except -
                             mk_bare_load64(&t.l.payload[cell(t.l, t.consuming, v.idx)], MK_RELAXED))
             mk_bare_store32(&t.aborts, MK_RELAXED, 0)
         mk_bare_store32(&t.handling, MK_RELEASE, mk_bare_load32(&t.handling, MK_RELAXED) + 1)
+    elif kind == MK_EV_PUT:
+        if t.call.active == IN_CALL:
+            t.call.active = ASIDE
+    elif kind == MK_EV_LOADED:
+        if t.call.active == ASIDE:
+            t.call.active = IN_CALL
     elif kind == MK_EV_ENTRY_BEGIN:
         set_phase(t, True, PH_PREPARING)
     elif kind == MK_EV_ENTRY_COMMIT:
@@ -288,7 +293,7 @@ cdef int begin_call(lctx *t, line_t *line) except -1 nogil:
     bump(&k.n[K_CALLS], 1)
     bump(&k.n[K_VISITED_LINEAR], l.vm.nr_vcpus)
     t.c.visited = 0
-    call.active = 1
+    call.active = IN_CALL
     call.started = os_now()
     return 0
 
@@ -326,7 +331,7 @@ cdef int end_call(lctx *t, line_t *line, uint64_t ended) except -1 nogil:
     cdef mk_vcpu *v
     cdef uint64_t word
     cdef uint32_t w, bit
-    call.active = 0
+    call.active = NO_CALL
     bump(&k.n[K_VISITED], t.c.visited)
     if call.aborted or mk_bare_load32(&l.vm.stopping, MK_RELAXED):
         bump(&k.n[K_ABORTED_CALLS], 1)

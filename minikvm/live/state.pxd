@@ -78,11 +78,15 @@ ctypedef struct line_t:
     mk_atomic64 left        # calls still to be made; others write
     uint64_t counted        # 0: until the duration ends
 
+cdef enum:
+    NO_CALL, IN_CALL
+    ASIDE                   # in a call of a vCPU that was descheduled amid it: what its put and load do is not the call's
+
 # The observer's record of one call; owned by the thread that calls.
 ctypedef struct call_t:
     uint32_t kind
     uint32_t nr_ipis
-    uint32_t active
+    uint32_t active         # NO_CALL, IN_CALL, ASIDE
     uint32_t aborted        # the VM stopped while it waited
     uint64_t *targets       # what was asked for, resolved
     uint64_t *touched       # what the strategy touched

@@ -167,6 +167,18 @@ class LeavesAGate(Correct):
             vm.make_request(REQUESTS["MCLOCK_INPROGRESS"], vcpu)
 
 
+class Housekeeper(Correct):
+    """A vCPU that is put or loaded asks itself for a flush, as record_steal_time() may: amid a call of its own, too."""
+
+    name = "housekeeper"
+
+    def on_load(self, vm, vcpu):
+        vm.make_request(0, vcpu)
+
+    def on_put(self, vm, vcpu):
+        vm.make_request(0, vcpu)
+
+
 class Whole(Loop):
     """A correct run loop in steps. The others below change one."""
 
@@ -330,6 +342,14 @@ def test_a_broken_run_loop_is_reported_under_its_property(violations, loop, sect
 def test_a_run_loop_that_enters_the_guest_past_the_protocol_is_refused(violations):
     with pytest.raises(PluginError, match="enters the guest of vCPU 0 past the protocol"):
         violations(loop="unannounced", **ONE)
+
+
+def test_what_a_vcpu_asks_of_itself_when_it_is_put_and_loaded_amid_its_call_is_not_the_calls(violations):
+    properties, first, report = violations(
+        strategy="housekeeper", injectors=[{"name": "preempt", "probability": 0.5}], guest={"enter_us": 1},
+        workload=[line("TLB_FLUSH", False, targets=[1], count=100, **{"from": {"vcpu": 0}})])
+    assert properties == set(), first["sentence"]
+    assert report["totals"]["calls"] == 100
 
 
 def test_a_lock_that_is_given_back_is_not_reported(violations):

@@ -93,7 +93,8 @@ enum mk_event {
 	MK_EV_ENTRY_ABORT, /* a: the requests that were seen, b: other work */
 	MK_EV_WALK_BEGIN,  /* after mode = READING_SHADOW_PAGE_TABLES and its barrier */
 	MK_EV_WALK_END,    /* before mode = OUTSIDE_GUEST_MODE is stored */
-	MK_EV_BLOCKED, MK_EV_UNBLOCKED, MK_EV_LOADED, MK_EV_PUT
+	MK_EV_BLOCKED, MK_EV_UNBLOCKED,
+	MK_EV_PUT, MK_EV_LOADED /* around a vCPU's absence, the strategy's on_put and on_load included: no steps of a call of its thread */
 };
 struct mk_observer {
 	int (*event)(mk_ctx *c, int event, mk_vcpu *v, uint64_t a, uint64_t b);

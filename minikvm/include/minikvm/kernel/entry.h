@@ -41,6 +41,9 @@ MK_C_IS(kvm_make_vcpus_request_mask, struct kvm *, unsigned int, unsigned long *
 #define MK_C_CALL(kvm, req, map) kvm_make_vcpus_request_mask(kvm, req, map)
 #else
 /* Only kvm_make_all_cpus_request() is the file's own. */
+#if MK_C_OWN_kvm_make_vcpu_request == 2 || MK_C_OWN_kvm_kick_many_cpus == 2
+#error "kvm_make_vcpus_request_mask() is not defined, and kernel.h's cannot call a helper that has a form of its own: define it, too"
+#endif
 static DEFINE_PER_CPU(cpumask_var_t, mk_c_kick_mask);
 static bool kvm_make_vcpus_request_mask(struct kvm *kvm, unsigned int req, unsigned long *vcpu_bitmap)
 {

@@ -10,7 +10,7 @@
 #include "kvm.h"
 
 /* Test, clear, full barrier. True when the request was made; its work is done here, before the return. */
-#ifndef MK_C_OWN_kvm_check_request
+#if !MK_C_OWN_kvm_check_request
 #define kvm_check_request(req, vcpu) ({ \
 	unsigned mk_req = (unsigned)(req) & KVM_REQUEST_MASK; \
 	struct kvm_vcpu *mk_of = (vcpu); \
@@ -37,7 +37,7 @@
 /* Work beside requests: a deschedule, a signal, an IPI that is pending. */
 #define xfer_to_guest_mode_work_pending() mk_c_work_pending(MK_C_HERE("work pending"))
 #define kvm_vcpu_work_pending(vcpu) ((void)(vcpu), xfer_to_guest_mode_work_pending() != 0)
-#ifndef MK_C_OWN_kvm_vcpu_exit_request
+#if !MK_C_OWN_kvm_vcpu_exit_request
 #define kvm_vcpu_exit_request(vcpu) ({ \
 	struct kvm_vcpu *mk_v = (vcpu); \
 	bool mk_exiting = READ_ONCE(mk_v->mode) == EXITING_GUEST_MODE, mk_pending = kvm_request_pending(mk_v); \
