@@ -151,11 +151,17 @@ cdef int mode_read(lctx *t, mk_vcpu *v, uint64_t mode, bint needs) noexcept nogi
 cdef int consumed(lctx *t, mk_vcpu *v, uint32_t nr) noexcept nogil:
     cdef uint64_t at = mk_bare_load64(&t.l.made_at[cell(t.l, nr, v.idx)], MK_RELAXED)
     cdef uint64_t now = os_now()
-    t.consuming = nr
+    t.consuming |= (<uint64_t>1) << nr
     mk_bare_rmw64(&t.wake_owed, MK_AND, MK_RELAXED, ~((<uint64_t>1) << nr), 0)
     bump(&t.kinds[nr].n[K_HANDLED], 1)
     if at and now > at:
         record(t.l, t.c.id, t.l.handle_hist, nr, now - at)
+    return 0
+
+
+cdef int seen(lctx *t, mk_vcpu *v, uint32_t nr) noexcept nogil:
+    """The payload is read by who handles the request."""
+    mk_bare_store64(&t.l.seen[cell(t.l, nr, v.idx)], MK_RELAXED, mk_bare_load64(&t.l.payload[cell(t.l, nr, v.idx)], MK_RELAXED))
     return 0
 
 
@@ -188,16 +194,17 @@ cdef int event(mk_ctx *c, int kind, mk_vcpu *v, uint64_t a, uint64_t b) except -
         if b:
             bump(&t.kinds[a].n[K_CLEARED], 1)
     elif kind == MK_EV_CONSUME_BEGIN:
-        t.consuming = -1
+        t.consuming = 0
         mk_bare_store32(&t.handling, MK_RELAXED, mk_bare_load32(&t.handling, MK_RELAXED) + 1)
         mk_bare_fence(MK_SMP_MB)  # odd before the bit is cleared: pairs with the two acquires in check_payload()
     elif kind == MK_EV_CONSUMED:
         consumed(t, v, <uint32_t>a)
     elif kind == MK_EV_CONSUME_END:
-        if t.consuming >= 0:
-            mk_bare_store64(&t.l.seen[cell(t.l, t.consuming, v.idx)], MK_RELAXED,
-                            mk_bare_load64(&t.l.payload[cell(t.l, t.consuming, v.idx)], MK_RELAXED))
+        if t.consuming:
             mk_bare_store32(&t.aborts, MK_RELAXED, 0)
+        while t.consuming:
+            seen(t, v, <uint32_t>ctz64(t.consuming))
+            t.consuming &= t.consuming - 1
         mk_bare_store32(&t.handling, MK_RELEASE, mk_bare_load32(&t.handling, MK_RELAXED) + 1)
     elif kind == MK_EV_PUT:
         if t.call.active == IN_CALL:

@@ -212,7 +212,7 @@ cdef class LiveMemory:
         t.home = home
         t.last_pcpu = home
         t.front = kind != MK_CTX_VCPU
-        t.consuming = -1
+        t.consuming = 0
         t.timed = l.enter_ns != 0
         for i in range(2):  # splitmix64 (Vigna) from the seed and the thread's number
             seed = seed + <uint64_t>0x9e3779b97f4a7c15 * (2 * t.c.id + i + 1)

@@ -153,7 +153,7 @@ ctypedef struct lctx:
     uint64_t *due           # ns; when each line's next call is due
     uint64_t *payload       # a vCPU's payload number of the call in progress
     kind_t *kinds           # NR_KINDS: what this thread did for each kind of request
-    int32_t consuming       # the request bit that was just consumed, -1
+    uint64_t consuming      # the request bits that were just consumed
     uint32_t in_point       # an injector is acting: it is not asked again
     uint32_t timed          # it makes calls of its own, or its guest leaves by itself
     pcpu_t *caller          # whom this thread acknowledged last, or NULL

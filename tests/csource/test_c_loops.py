@@ -16,10 +16,11 @@ pytestmark = needs_cc
 SHIPPED = ROOT / "configs/c/x86-loop.yaml"
 COUNTS = {"sc": 19321, "tso": 19321, "rc11": 32388, "lkmm": 32388}
 LOOP = """\
+{before}
 int vcpu_enter_guest(struct kvm_vcpu *vcpu)
 {{
 	if (kvm_request_pending(vcpu))
-		kvm_handle_requests(vcpu);
+		{handle};
 	preempt_disable();
 	local_irq_disable();
 	{mode};
@@ -48,8 +49,35 @@ duration: 5s
 """
 
 
-def text(mode="smp_store_release(&vcpu->mode, IN_GUEST_MODE)", barrier="smp_mb()", outside=MARKED):
-    return LOOP.format(mode=mode, barrier=barrier, outside=outside)
+SPLIT = """\
+static inline bool kvm_check_request(int req, struct kvm_vcpu *vcpu)
+{
+	if (!kvm_test_request(req, vcpu))
+		return false;
+	kvm_clear_request(req, vcpu);
+	smp_mb__after_atomic();
+	return true;
+}
+"""
+AT_ONCE = """\
+static inline bool kvm_check_request(int req, struct kvm_vcpu *vcpu)
+{
+	return test_and_clear_bit(req & KVM_REQUEST_MASK, &vcpu->requests);
+}
+"""
+CONSUMING = {"split": {"before": SPLIT}, "at once": {"before": AT_ONCE}, "all": {"handle": "xchg(&vcpu->requests, 0)"}}
+
+
+def text(**changed):
+    """The loop, with some of its steps as *changed*."""
+    steps = {
+        "before": "",
+        "handle": "kvm_handle_requests(vcpu)",
+        "mode": "smp_store_release(&vcpu->mode, IN_GUEST_MODE)",
+        "barrier": "smp_mb()",
+        "outside": MARKED,
+    }
+    return LOOP.format(**steps | changed)
 
 
 @pytest.mark.parametrize("model", ["sc", "tso", "rc11", "lkmm"])
@@ -82,10 +110,27 @@ def test_a_plain_store_of_the_mode_races_as_in_the_kernel(write, check):
     assert any("vcpu->mode" in a + b for a, b in check(loop=write(text=text(outside=PLAIN))).races)
 
 
-@pytest.mark.parametrize("outside", [PLAIN, MARKED], ids=["plain", "marked"])
-def test_a_loop_in_c_runs_a_vm_without_a_violation(outside, write):
-    path = write(text=text(outside=outside))
+@pytest.mark.parametrize("way", CONSUMING)
+def test_a_request_that_the_file_consumes_itself_is_handled_there(way, write, check):
+    ours, twin = check(loop=write(text=text(**CONSUMING[way])), models=("rc11",)), check(models=("rc11",))
+    assert (ours.executions, ours.blocked, ours.violations) == (twin.executions, twin.blocked, {})
+
+
+@pytest.mark.parametrize("model", ["sc", "tso", "rc11", "lkmm"])
+def test_without_the_barrier_behind_the_clear_an_old_payload_is_read(model, write, check):
+    path = write(text=text(before=SPLIT.replace("smp_mb__after_atomic();", "")))
+    assert set(check(loop=path, models=(model,)).violations) == ({"P6"} if model in ("rc11", "lkmm") else set())
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"outside": PLAIN}, {"outside": MARKED}, *({**way, "outside": MARKED} for way in CONSUMING.values())],
+    ids=["plain", "marked", *CONSUMING],
+)
+def test_a_loop_in_c_runs_a_vm_without_a_violation(changed, write):
+    path = write(text=text(**changed))
     manager = Manager(no_plugins=True)
     with VM(loads(VM_TEXT + f"loop: {path}\n", str(path.parent / "vm.yaml"), registry=manager), manager=manager) as vm:
         report = vm.run()
     assert (report.exit_code, report.as_dict()["violations"]) == (0, [])
+    assert sum(row["handled"] for row in report.as_dict()["requests"]) > 0

@@ -86,33 +86,28 @@ void mk_c_masked(int32_t cpu)
 
 /* ---- the vCPU's side ---- */
 
-static int handle(mk_ctx *c, void *arg)
+int handle_owed(mk_ctx *c, void *arg)
 {
-	struct simple *s = arg;
-	if (s->at == NULL) /* before the bit is cleared */
-		return mk_note(c, MK_EV_CONSUME_BEGIN, s->v, (uint64_t)s->number, 0);
-	if (c->vm->machine->handle(c, s->v, (unsigned)s->number) < 0)
+	struct mk_c_frame *f = c->frame;
+	uint64_t owed = f->owed;
+	(void)arg;
+	if (owed == 0)
+		return 0;
+	f->owed = 0;
+	for (uint64_t bits = owed; bits; bits &= bits - 1)
+		if (c->vm->machine->handle(c, c->vcpu, (unsigned)__builtin_ctzll(bits)) < 0)
+			return -1;
+	if (mk_note(c, MK_EV_CONSUME_END, c->vcpu, (uint64_t)__builtin_ctzll(owed), 0) < 0)
 		return -1;
-	if (mk_note(c, MK_EV_CONSUME_END, s->v, (uint64_t)s->number, 0) < 0)
-		return -1;
-	return mk_point(c, MK_PT_VCPU_HANDLED, s->v) < 0 ? -1 : 0;
+	return mk_point(c, MK_PT_VCPU_HANDLED, c->vcpu) < 0 ? -1 : 0;
 }
-void mk_c_handle(mk_vcpu *v, unsigned nr, const struct mk_c_place *at)
-{
-	struct simple s = { .v = v, .number = (int)nr, .at = at };
-	outside(handle, &s);
-}
+void mk_c_handle(void) { outside(handle_owed, NULL); }
 static int work_pending(mk_ctx *c, void *arg)
 {
 	struct simple *s = arg;
 	mk_here(c, s->at->file, s->at->line);
 	s->answer = c->vm->machine->work_pending(c);
 	return s->answer < 0 ? -1 : 0;
-}
-void mk_c_handle_begin(mk_vcpu *v, unsigned nr)
-{
-	struct simple s = { .v = v, .number = (int)nr };
-	outside(handle, &s);
 }
 int mk_c_work_pending(const struct mk_c_place *at)
 {

@@ -42,6 +42,8 @@ void outside(int (*fn)(mk_ctx *, void *), void *arg)
 		leave(f, MK_C_LEFT_EXCEPTION);
 	if (f->is_loop && note_own_mode(c, f) < 0)
 		leave(f, MK_C_LEFT_EXCEPTION);
+	if (mk_unlikely(f->owed) && fn != fence && handle_owed(c, NULL) < 0)
+		leave(f, MK_C_LEFT_EXCEPTION);
 	r = fn(c, arg);
 	*cell = f;
 	mk_c_current = c;
@@ -103,7 +105,7 @@ int call_user(mk_ctx *c, struct mk_c_plugin *self, uint32_t req, int (*fn)(struc
 	if (f.why != MK_C_LEFT_NOT)
 		return self->api->failed(&f);
 	c->frame = &f;
-	r = note_plain(c, &f) < 0 || note_own_mode(c, &f) < 0 ? -1 : note_looked(c, &f);
+	r = note_plain(c, &f) < 0 || note_own_mode(c, &f) < 0 || handle_owed(c, NULL) < 0 ? -1 : note_looked(c, &f);
 	c->frame = f.prev;
 	return r;
 }

@@ -139,17 +139,26 @@ static int own_mode(mk_ctx *c, struct mk_c_frame *f, mk_vcpu *v, uint32_t mode, 
 	return mode == MK_OUTSIDE_GUEST_MODE ? passed(c, MK_PT_ENTRY_OUTSIDE, v) : 0;
 }
 
+static int may_clear(const struct mk_c_access *a)
+{
+	int op = a->op & MK_RMW_OPS;
+	return !is_load(a) && !is_store(a) && ((op == MK_AND && ~a->operand) || op == MK_XCHG || op == MK_CMPXCHG);
+}
+
 int note_before(mk_ctx *c, struct mk_c_frame *f, const struct mk_c_access *a, enum field field, mk_vcpu *v)
 {
 	if (c->vcpu != v || v == NULL || !f->is_loop)
 		return 0;
 	if (field == FIELD_MODE && is_store(a))
 		return own_mode(c, f, v, (uint32_t)a->operand, 1);
+	if (field == FIELD_REQUESTS && may_clear(a))
+		return mk_note(c, MK_EV_CONSUME_BEGIN, v, (a->op & MK_RMW_OPS) == MK_AND ? (uint64_t)__builtin_ctzll(~a->operand) : 0, 0);
 	return is_load(a) ? note_last_check(c, f) : 0;
 }
 
-static int requests_changed(mk_ctx *c, const struct mk_c_access *a, mk_vcpu *v, uint64_t old)
+static int requests_changed(mk_ctx *c, struct mk_c_frame *f, const struct mk_c_access *a, mk_vcpu *v, uint64_t old)
 {
+	int own = f->is_loop && c->vcpu == v;
 	uint64_t set = 0, cleared = 0, bit;
 	switch (a->op & MK_RMW_OPS) {
 	case MK_OR: set = a->operand; break;
@@ -170,11 +179,12 @@ static int requests_changed(mk_ctx *c, const struct mk_c_access *a, mk_vcpu *v, 
 	}
 	for (; cleared; cleared &= cleared - 1) {
 		bit = (uint64_t)__builtin_ctzll(cleared);
-		if (c->vcpu == v ? (old >> bit & 1 && mk_note(c, MK_EV_CONSUMED, v, bit, 1) < 0)
-				 : mk_note(c, MK_EV_CLEARED, v, bit, old >> bit & 1) < 0)
+		if (!own ? mk_note(c, MK_EV_CLEARED, v, bit, old >> bit & 1) < 0 : old >> bit & 1 && mk_note(c, MK_EV_CONSUMED, v, bit, 1) < 0)
 			return -1;
+		if (own)
+			f->owed |= old & UINT64_C(1) << bit;
 	}
-	return 0;
+	return own && may_clear(a) && !f->owed ? mk_note(c, MK_EV_CONSUME_END, v, 0, 0) : 0;
 }
 
 int note_after(mk_ctx *c, struct mk_c_frame *f, const struct mk_c_access *a, enum field field, mk_vcpu *v, uint64_t old)
@@ -189,7 +199,7 @@ int note_after(mk_ctx *c, struct mk_c_frame *f, const struct mk_c_access *a, enu
 			return 0;
 		if (c->vcpu != v && look_at(c, f, v) < 0)
 			return -1;
-		return requests_changed(c, a, v, old);
+		return requests_changed(c, f, a, v, old);
 	case FIELD_MODE:
 		if (c->vcpu == v)
 			return is_store(a) ? own_mode(c, f, v, (uint32_t)a->operand, 0) : 0;

@@ -26,6 +26,8 @@ enum field field_of(const mk_ctx *c, const volatile void *p, mk_vcpu **vcpu);
 
 /* Carry it out outside of the user's code: fn returns 0, -1 (an exception is set), or MK_C_END. Comes back only where it returned 0. */
 void outside(int (*fn)(mk_ctx *c, void *arg), void *arg);
+int fence(mk_ctx *c, void *arg);
+int handle_owed(mk_ctx *c, void *arg); /* what was consumed; comes before each operation but a fence */
 void outside_quietly(int (*fn)(mk_ctx *c, void *arg), void *arg); /* the same for what is no operation: nothing is collected or counted */
 __attribute__((noreturn)) void leave(struct mk_c_frame *f, int why);
 struct mk_c_frame *frame_here(void);            /* of the user's code that runs here, watched; NULL in bare code */

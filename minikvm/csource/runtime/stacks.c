@@ -149,7 +149,7 @@ int call_user(mk_ctx *c, struct mk_c_plugin *self, uint32_t req, int (*fn)(struc
 			break;
 		}
 	}
-	r = note_looked(c, f);
+	r = handle_owed(c, NULL) < 0 ? -1 : note_looked(c, f);
 	c->frame = outer;
 	return r;
 }
@@ -171,6 +171,8 @@ void outside(int (*fn)(mk_ctx *, void *), void *arg)
 	collect_write();
 	if (++f->operations > f->self->max_operations)
 		leave(f, MK_C_LEFT_LOOP);
+	if (f->owed && fn != fence)
+		outside_quietly(handle_owed, NULL);
 	outside_quietly(fn, arg);
 }
 

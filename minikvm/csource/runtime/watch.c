@@ -100,7 +100,7 @@ uint64_t mk_c_rmw(volatile void *p, int size, int op, int order, uint64_t operan
 }
 
 
-static int fence(mk_ctx *c, void *arg)
+int fence(mk_ctx *c, void *arg)
 {
 	struct simple *s = arg;
 	return mk_fence_at(c, s->number, s->at->what, s->at->file, s->at->line);

@@ -60,6 +60,7 @@ struct mk_c_frame {
 	/* the vCPU's side */
 	int is_loop, entry, in_walk, ran;
 	uint64_t seen;
+	uint64_t owed;               /* request bits that were cleared, and are to be handled before the next operation but fences */
 	/* of a fault, and of what is said of it */
 	int signo;
 	const void *pc, *address;

@@ -3,7 +3,8 @@
  * 6.18.)
  *
  * What the observer has to know is taken from the accesses: the store of IN_GUEST_MODE begins an entry, kvm_run_guest() is its commit, the
- * store of OUTSIDE_GUEST_MODE its end.
+ * store of OUTSIDE_GUEST_MODE its end. A bit that the vCPU clears in its own requests, by whatever atomic operation, is a request consumed:
+ * it is handled (what was written before the request is read) as soon as the barriers that follow are over.
  */
 #ifndef MINIKVM_KERNEL_LOOP_H
 #define MINIKVM_KERNEL_LOOP_H
@@ -16,11 +17,10 @@
 	struct kvm_vcpu *mk_of = (vcpu); \
 	bool mk_made = kvm_test_request((int)mk_req, mk_of); \
 	if (mk_made) { \
-		mk_c_handle_begin((mk_vcpu *)mk_of, mk_req); \
 		kvm_clear_request((int)mk_req, mk_of); \
 		/* Pairs with the write barrier in kvm_make_request(): what was written before the request is seen by its handler. */ \
 		smp_mb__after_atomic(); \
-		mk_c_handle((mk_vcpu *)mk_of, mk_req, MK_C_HERE("kvm_check_request")); \
+		mk_c_handle(); \
 	} \
 	mk_made; \
 })

@@ -61,8 +61,7 @@ MK_C_HIDDEN void mk_c_masked(int32_t cpu);
 MK_C_HIDDEN uint64_t *mk_c_alloc_mask(const char *file, int line);
 MK_C_HIDDEN void mk_c_free_mask(uint64_t *mask);
 /* The vCPU's side. */
-MK_C_HIDDEN void mk_c_handle_begin(mk_vcpu *v, unsigned nr);
-MK_C_HIDDEN void mk_c_handle(mk_vcpu *v, unsigned nr, const struct mk_c_place *at);
+MK_C_HIDDEN void mk_c_handle(void);
 MK_C_HIDDEN int mk_c_work_pending(const struct mk_c_place *at);
 MK_C_HIDDEN int mk_c_run_guest(mk_vcpu *v, const struct mk_c_place *at);
 
