@@ -259,6 +259,18 @@ cdef int judge_blocked(judging *j, int32_t t) except -1 nogil:
 
 # ---- P4, P6 ----
 
+cdef bint reaches(const judging *j, int32_t free, int32_t t) noexcept nogil:
+    """Is the page that was freed there one of this vCPU's? It was flushed from the targets that its call drew, and from no others."""
+    cdef made_call c
+    cdef uint64_t targets = 0
+    cdef int32_t at = 0
+    while next_call(j, j.g.ev[free].thread, &at, &c):
+        if c.end > j.g.ev[free].index:
+            break
+        targets = c.targets
+    return targets >> t & 1
+
+
 cdef int judge_walks_by_races(judging *j) except -1 nogil:
     """P4 where the model has its own idea of what orders plain accesses, which those to a page are."""
     cdef const mk_graph *g = j.g
@@ -271,7 +283,8 @@ cdef int judge_walks_by_races(judging *j) except -1 nogil:
             continue
         if g.ev[r].kind & EV_WRITE:
             r, w = w, r
-        found(j, 4, g.ev[r].thread, g.ev[r].index, g.ev[r].thread, -1, w)
+        if reaches(j, w, g.ev[r].thread):
+            found(j, 4, g.ev[r].thread, g.ev[r].index, g.ev[r].thread, -1, w)
     return 0
 
 
@@ -299,7 +312,7 @@ cdef int judge_walks(judging *j) except -1 nogil:
         for k in range(g.loc[loc].nreads):
             r = g.loc[loc].reads[k]
             w = g.loc[loc].co[0]
-            if not ordered(j, r, w) and not ordered(j, w, r):
+            if reaches(j, w, g.ev[r].thread) and not ordered(j, r, w) and not ordered(j, w, r):
                 found(j, 4, g.ev[r].thread, g.ev[r].index, g.ev[r].thread, -1, w)
     return 0
 
