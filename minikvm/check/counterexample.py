@@ -192,15 +192,12 @@ class Drawer:
 
     def _sent_elsewhere(self, vcpu: int) -> str:
         """Where an IPI went that was meant for a vCPU in the guest."""
-        for events in self.graph.threads:
-            sends = [e for e in events if e.name == "send IPI"]
-            for event in sends:
-                pcpu = self.words.target(event.loc or "")[1]
-                if not (event.rval and event.rval & 1):
-                    return f", and the IPI went to pCPU {pcpu}, which it had left"
-            if sends:
-                return ""
-        return ", and no IPI was sent"
+        sends = [(self.words.target(e.loc or "")[1], bool(e.rval and e.rval & 1)) for t in self.graph.threads for e in t if e.name == "send IPI"]
+        been = {self.scope.actors[vcpu].home, *(e.wval for e in self.graph.threads[vcpu] if e.name == "vcpu.cpu" and e.wval is not None)}
+        for pcpu, taken in sends:
+            if pcpu in been and not taken:
+                return f", and the IPI went to pCPU {pcpu}, which it had left"
+        return "" if sends else ", and no IPI was sent"
 
     def sentence(self) -> str:
         """What went wrong, in one sentence."""

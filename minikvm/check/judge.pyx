@@ -99,6 +99,11 @@ cdef int judge_wait(judging *j, const made_call *c) except -1 nogil:
     return 0
 
 
+cdef uint64_t everybody(const scene *s) noexcept nogil:
+    """The mask of all pCPUs; they are all online."""
+    return <uint64_t>-1 if s.all_pcpus >= 64 else ((<uint64_t>1) << s.all_pcpus) - 1
+
+
 cdef int judge_targets(judging *j, const made_call *c) except -1 nogil:
     """P8: made to those of the mask and only to those; the mask that is sent is the one that was built."""
     cdef uint64_t touched = 0, built = 0, sent = 0, wrong
@@ -116,6 +121,8 @@ cdef int judge_targets(judging *j, const made_call *c) except -1 nogil:
             sends = True
             sent |= n.a
         n = next_note(j, c, &at)
+    if j.s.calls[c.number].request & MK_REQ_NO_ACTION and sent == everybody(j.s):
+        touched |= c.targets  # nothing else is asked of a target than its IPI
     wrong = touched & ~c.targets
     if c.returned:
         wrong |= c.targets & ~touched

@@ -78,3 +78,7 @@ def test_a_kick_without_a_request_that_is_handled_before_the_entry_is_lost(scene
     """Even if the IPI goes to everybody, whatever the mode: the handler does nothing, and the guest that is entered later rests."""
     cell, _ = scene("broadcast", no_action="true")
     assert "P1" in cell.violations
+
+
+def test_an_ipi_to_everybody_is_all_that_a_call_without_a_request_asks_of_its_targets(scene):
+    assert "P8" not in scene("broadcast", no_action="true")[0].violations
