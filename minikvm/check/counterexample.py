@@ -192,7 +192,8 @@ class Drawer:
 
     def _sent_elsewhere(self, vcpu: int) -> str:
         """Where an IPI went that was meant for a vCPU in the guest."""
-        sends = [(self.words.target(e.loc or "")[1], bool(e.rval and e.rval & 1)) for t in self.graph.threads for e in t if e.name == "send IPI"]
+        events = [event for events in self.graph.threads for event in events]
+        sends = [(self.words.target(e.loc or "")[1], bool(e.rval and e.rval & 1)) for e in events if e.name == "send IPI"]
         been = {self.scope.actors[vcpu].home, *(e.wval for e in self.graph.threads[vcpu] if e.name == "vcpu.cpu" and e.wval is not None)}
         for pcpu, taken in sends:
             if pcpu in been and not taken:

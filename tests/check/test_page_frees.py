@@ -1,4 +1,4 @@
-"""P4 with targets drawn at random: a flush frees a page of the vCPUs that it drew, and the others' walks are no business of its."""
+"""P4: what a flush frees is a page of the vCPUs that it asked, and the others' walks are no business of its."""
 
 import pytest
 
@@ -31,3 +31,10 @@ def test_the_walk_of_a_vcpu_that_was_not_drawn_is_no_violation(verdict_of_p4, mo
 @pytest.mark.parametrize("model", ["sc", "tso", "rc11", "lkmm"])
 def test_the_walk_of_a_vcpu_that_was_drawn_is_judged(verdict_of_p4, model):
     assert verdict_of_p4("m29", model) == "violated"
+
+
+def test_a_call_without_a_request_frees_no_page(check, tmp_path):
+    file = tmp_path / "bare.yaml"
+    file.write_text(SCENE.format(strategy="upstream", model="sc").replace("wait: true", "wait: true, no_action: true"))
+    (cell,) = check(file)["cells"]
+    assert cell["properties"]["P4"]["verdict"] == "not judged"
