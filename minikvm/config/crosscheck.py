@@ -157,6 +157,10 @@ class CrossCheck:
         traits = self._traits(line.request)
         if line.hold and traits is not None and "gate" not in traits:
             self._bad((*path, "hold"), f"no hold: {line.request} is no entry gate", "MCLOCK_INPROGRESS is one")
+        kept = (traits or frozenset()) & {"gate", "sticky"}
+        if line.no_action and kept:
+            what = "an entry gate" if "gate" in kept else "a request that stays"
+            self._bad((*path, "no_action"), f"false or null: {line.request} is {what}, and that is its bit")
         self._sources(path, line, waits=line.wait if line.wait is not None else traits is not None and "wait" in traits)
         if self.nr_vcpus is not None:
             self._targets((*path, "targets"), line, frozenset(range(self.nr_vcpus)) - self.holes)

@@ -132,6 +132,18 @@ BAD_FIT = {
             ("f.yaml:4:42: workload[0].hold: got 5us, expected no hold: TLB_FLUSH is no entry gate (MCLOCK_INPROGRESS is one)"),
         ],
     ),
+    "gate without a bit": (
+        "vm: {vcpus: 8}\nhost: {sockets: 1, cores: 4}\nworkload:\n  - {request: MCLOCK_INPROGRESS, count: 1, no_action: true}\n",
+        [
+            "f.yaml:4:55: workload[0].no_action: got true, expected false or null: MCLOCK_INPROGRESS is an entry gate, and that is its bit",
+        ],
+    ),
+    "sticky request without a bit": (
+        "vm: {vcpus: 8}\nhost: {sockets: 1, cores: 4}\nworkload:\n  - {request: VM_DEAD, count: 1, no_action: true}\n",
+        [
+            "f.yaml:4:45: workload[0].no_action: got true, expected false or null: VM_DEAD is a request that stays, and that is its bit",
+        ],
+    ),
     "ids": (
         "vm: {vcpus: 8, ids: 0-6}\n",
         [
