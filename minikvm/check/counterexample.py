@@ -232,7 +232,8 @@ class Drawer:
         return f"The call for {name} sent another mask than it had built: a pCPU is missing in it."
 
     def _touched(self, f: Finding) -> str:
-        return "left out" if f.vcpu in self.scope.calls[f.call].targets else "touched, which is no target"
+        drawn = [note.a for note in self.graph.notes[f.thread] if note.kind == CALL and note.subject == f.call]
+        return "left out" if drawn and drawn[-1] >> f.vcpu & 1 else "touched, which is no target"
 
 
 def make_schedule(scope: Scope, graph: Graph, finding: Finding, head: dict[str, Any], path: list[tuple[int, int]]) -> dict[str, Any]:

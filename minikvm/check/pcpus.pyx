@@ -298,6 +298,8 @@ cdef int m_block(mk_ctx *c, mk_vcpu *v) except -1 nogil:
     tell(k, NOTE_SLEEPS, v.idx, 0, 0)
     if k.s.naps and choose(k, 2, False, b"the timer fires"):
         access(k, EV_READ, EF_RMW, MK_CMPXCHG, MK_FULL, at(k.s, LC_WAIT, v.idx), 0, 1, b"vcpu.wait", &seen)
+        if seen == 0:  # somebody was faster, and a RMW that fails orders nothing; rcuwait_wait_event()'s next round does
+            access(k, EV_FENCE, 0, MK_SMP_MB, MK_RELAXED, -1, 0, 0, b"set_current_state", &seen)
     else:
         access(k, EV_READ, EF_AWAIT, AWAIT_EQ, MK_ACQUIRE, at(k.s, LC_WAIT, v.idx), 0, 0, b"asleep", &seen)
     take_pcpu(k, pcpu)

@@ -257,9 +257,11 @@ cdef uint64_t draw(kthread *k, const call *q) except? 0 nogil:
 
 
 cdef int make_call(kthread *k, int32_t number) except -1 nogil:
-    """What an initiator does around one call, and the call."""
+    """What an initiator does around one call, and the call. An interrupt's may come amid another one of the thread that it interrupts."""
     cdef scene *s = k.s
     cdef const call *q = &s.calls[number]
+    cdef uint64_t targets_amid = k.targets[0]
+    cdef int32_t call_amid = k.call
     cdef uint64_t nothing = 0
     cdef int32_t i
     k.targets[0] = draw(k, q) if q.pick > 0 else q.targets
@@ -271,7 +273,7 @@ cdef int make_call(kthread *k, int32_t number) except -1 nogil:
     tell(k, NOTE_CALL, number, k.targets[0], q.request)
     dispatch(&k.c, q.request, NULL if q.all else k.targets)
     tell(k, NOTE_RETURNED, number, 0, 0)
-    k.call = -1
+    k.call = call_amid
     if q.gate:
         for i in range(s.nvcpus):
             if k.targets[0] >> i & 1:
@@ -280,4 +282,5 @@ cdef int make_call(kthread *k, int32_t number) except -1 nogil:
         access(k, EV_FENCE, 0, MK_SMP_MB, MK_RELAXED, -1, 0, 0, b"before the free", &nothing)
         write(k, MK_PLAIN, at(s, LC_PAGE, q.initiator), 1, b"page")
         tell(k, NOTE_FREED, number, q.initiator, 0)
+    k.targets[0] = targets_amid
     return 0

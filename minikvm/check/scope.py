@@ -124,8 +124,8 @@ def lines_of(config: VMConfig, registry: RequestRegistry, vcpus: int) -> list[tu
         inside = frozenset(i % vcpus for i in targets.candidates)
         pick = 0 if targets.pick is None or targets.pick >= len(inside) else targets.pick
         waits = bool(request.flags & KVM_REQUEST_WAIT)
-        # Without a bit a walk could not know that the page is no longer linked.
-        frees = waits and config.guest.walk_ratio > 0 and not request.flags & KVM_REQUEST_NO_ACTION
+        # A walk knows by the bit that a page is no longer linked: there has to be one, and a gate's is gone when the page is freed.
+        frees = waits and config.guest.walk_ratio > 0 and not request.gate and not request.flags & KVM_REQUEST_NO_ACTION
         what = {
             "request": request.value, "name": line.request.removeprefix("KVM_REQ_"), "targets": inside, "pick": pick, "waits": waits,
             "gate": request.gate, "frees": frees, "all": line.targets == "all",

@@ -148,31 +148,38 @@ cdef bint next_call(const judging *j, int32_t t, int32_t *at, made_call *out) no
     return False
 
 
+cdef inline int32_t further_aside(const note *n) noexcept nogil:
+    """Amid a call: 1 where something begins that is not the call's, -1 where it has ended, else 0.
+
+    That is what a vCPU that calls does when it is put and loaded, and the call of an interrupt.
+    """
+    if n.kind == MK_EV_PUT or n.kind == NOTE_CALL:
+        return 1
+    return -1 if n.kind == MK_EV_LOADED or n.kind == NOTE_RETURNED else 0
+
+
 cdef const note *next_note(const judging *j, const made_call *c, int32_t *at) noexcept nogil:
-    """The call's next note, from note *at* on; NULL at its end. What a vCPU that calls does when it is put and loaded is not the call's."""
-    cdef const po_thread *th = &j.g.th[c.thread]
-    cdef bint aside = False
+    """The next note of the call's own, from note *at* on; NULL at its end."""
+    cdef const note *n
+    cdef int32_t aside = 0, further
     while at[0] < c.note_end:
+        n = &j.g.th[c.thread].notes[at[0]]
         at[0] += 1
-        if th.notes[at[0] - 1].kind == MK_EV_PUT:
-            aside = True
-        elif th.notes[at[0] - 1].kind == MK_EV_LOADED:
-            aside = False
-        elif not aside:
-            return &th.notes[at[0] - 1]
+        further = further_aside(n)
+        aside += further
+        if not aside and not further:
+            return n
     return NULL
 
 
 cdef bint is_own(const judging *j, const made_call *c, int32_t index) noexcept nogil:
-    """Is the event at this index of the thread a step of the call, and not of a put or load amid it?"""
+    """Is the event at this index of the thread a step of the call's own?"""
     cdef const po_thread *th = &j.g.th[c.thread]
-    cdef bint aside = False
-    cdef int32_t i
+    cdef int32_t i, aside = 0
     for i in range(c.note_begin, c.note_end):
         if th.notes[i].pos > index:
             break
-        if th.notes[i].kind == MK_EV_PUT or th.notes[i].kind == MK_EV_LOADED:
-            aside = th.notes[i].kind == MK_EV_PUT
+        aside += further_aside(&th.notes[i])
     return not aside
 
 

@@ -209,8 +209,8 @@ cdef int shadow_walk(mk_ctx *c, mk_vcpu *v) except -1 nogil:
 
 
 cdef int publish_sleeper(mk_ctx *c, mk_vcpu *v) except -1 nogil:
-    """prepare_to_rcuwait() and set_current_state(): from here on kickers see a sleeper."""
-    mk_store32(c, &v.wait, MK_RELAXED, b"vcpu.wait", 1)
+    """prepare_to_rcuwait(), a release, and set_current_state(): from here on kickers see a sleeper, whose walks are over (P4)."""
+    mk_store32(c, &v.wait, MK_RELEASE, b"vcpu.wait", 1)
     passed(c, MK_PT_BLOCK_PUBLISHED, v)
     # set_current_state()'s barrier. Pairs with the one in wake_up() between the event and the test for a sleeper.
     return mk_fence(c, MK_SMP_MB, b"vcpu_block")

@@ -33,8 +33,9 @@ def test_the_walk_of_a_vcpu_that_was_drawn_is_judged(verdict_of_p4, model):
     assert verdict_of_p4("m29", model) == "violated"
 
 
-def test_a_call_without_a_request_frees_no_page(check, tmp_path):
+@pytest.mark.parametrize("call", ["{request: TLB_FLUSH, no_action: true,", "{request: MCLOCK_INPROGRESS,"], ids=["no bit", "a gate"])
+def test_a_call_whose_bit_tells_a_walk_nothing_frees_no_page(check, tmp_path, call):
     file = tmp_path / "bare.yaml"
-    file.write_text(SCENE.format(strategy="upstream", model="sc").replace("wait: true", "wait: true, no_action: true"))
+    file.write_text(SCENE.format(strategy="upstream", model="sc").replace("{request: TLB_FLUSH,", call))
     (cell,) = check(file)["cells"]
     assert cell["properties"]["P4"]["verdict"] == "not judged"

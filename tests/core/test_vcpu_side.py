@@ -252,7 +252,7 @@ def test_irqs_are_off_during_a_walk_and_on_after_it(vm: Standalone) -> None:
 def test_a_vcpu_publishes_itself_before_it_tests_the_condition(vm: Standalone, steps: Steps) -> None:
     assert vm.vm.vcpu_block(0) is True
     assert without_points(steps, vm) == [
-        "store relaxed vcpu.wait", "fence mb vcpu_block", "load relaxed vcpu.requests", "call block",
+        "store release vcpu.wait", "fence mb vcpu_block", "load relaxed vcpu.requests", "call block",
     ]  # fmt: skip
 
 
