@@ -32,7 +32,7 @@ def test_a_missing_file_lists_the_shipped_ones(failing_load):
         "big, chaos, halt-wakeup, hyperv-flush, ioapic-scan, masterclock, overcommit, quickstart, "
         "seed-nowait, seed-nowait-1vcpu-2entries, seed-nowait-walk, seed-nowait-walk-1vcpu-2entries, "
         "seed-wait, seed-wait-1vcpu-2entries, seed-wait-walk, seed-wait-walk-1vcpu-2entries, shadow-walk, standard, "
-        "c/current-cpu, c/linear, c/upstream, c/v1-bitmap or c/x86-loop"
+        "c/arm64-loop, c/current-cpu, c/linear, c/upstream, c/v1-bitmap or c/x86-loop"
     )
 
 
