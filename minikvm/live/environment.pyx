@@ -6,9 +6,12 @@ from minikvm.core.world cimport (
 from minikvm.live.os cimport os_futex_wake, os_now, os_sleep
 from minikvm.live.slots cimport interrupt
 from minikvm.live.state cimport (
-    P_RESCHED, P_TICK, PH_GUEST, PH_WALK, lctx, live_t, slot_of)
+    P_RESCHED, P_TICK, PH_GUEST, PH_WALK, bump, lctx, live_t, slot_of)
 
-cdef uint64_t MIGRATION_PATIENCE = 5000000  # ns that a kicker is held up at most while its target moves
+# ns that a kicker is held up at most while its target moves: until it has left the guest, for which it needs nobody but a host CPU; and
+# then, since it may be waiting for this very kicker.
+cdef uint64_t EXIT_PATIENCE = 1000000000
+cdef uint64_t MOVE_PATIENCE = 50000000
 
 
 cdef int migrate(mk_ctx *c, mk_vcpu *v, int walk) except -1 nogil:
@@ -23,6 +26,8 @@ cdef int migrate(mk_ctx *c, mk_vcpu *v, int walk) except -1 nogil:
     cdef uint32_t to = 0
     cdef uint32_t _tries
     cdef uint64_t end, phase
+    cdef uint64_t entry
+    cdef bint inside
     if target is NULL or target is t or target.home >= 0 or old < 0 or <uint32_t>old >= l.vm.nr_pcpus or l.nr_used < 2 or old == c.pcpu:
         return 0
     for _tries in range(8):
@@ -31,17 +36,24 @@ cdef int migrate(mk_ctx *c, mk_vcpu *v, int walk) except -1 nogil:
             break
     else:
         return 0
+    entry = mk_bare_load64(&target.epoch, MK_ACQUIRE)
+    inside = (entry & 3) == PH_GUEST
     if mk_bare_rmw32(&target.migrate_to, MK_CMPXCHG, MK_SEQ_CST, to + 1, 0) != 0:
         return 0  # somebody else moves it already
     if walk:
         mk_bare_store32(&target.walk_due, MK_SEQ_CST, 1)
     interrupt(c, l, slot_of(l, <uint32_t>old), P_TICK)
-    end = os_now() + MIGRATION_PATIENCE
+    end = os_now() + (EXIT_PATIENCE if inside else MOVE_PATIENCE)
     while os_now() < end and not mk_bare_load32(&l.vm.stopping, MK_RELAXED):
-        phase = mk_bare_load64(&target.epoch, MK_ACQUIRE) & 3
+        phase = mk_bare_load64(&target.epoch, MK_ACQUIRE)
+        if inside and phase != entry:
+            inside = False
+            end = os_now() + MOVE_PATIENCE
+        phase &= 3
         if <uint32_t>mk_bare_load32(&v.cpu, MK_ACQUIRE) == to and (phase == PH_GUEST or phase == PH_WALK):
             break
         os_sleep(5000)
+        bump(&t.beat, 1)  # held up, and no deadlock
     return 1
 
 

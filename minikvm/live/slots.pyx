@@ -15,6 +15,8 @@ from minikvm.live.state cimport (
     N_IPIS_HANDLED, P_ACKS, P_AWAIT, P_CALL, P_GUEST, P_HELD, P_IRQS, P_STOP, P_TICK, P_WORK, W_HOST, W_RUNQ, bump, lctx, live_t,
     pcpu_t, slot_of)
 
+cdef uint64_t NOT_BEGUN = <uint64_t>-1  # slice_end of a slot that its holder has not taken over yet
+
 
 cdef uint32_t raise_irq(mk_ctx *c, live_t *l, pcpu_t *p, uint32_t bits) except? 0xffffffff nogil:
     """Mark the slot pending and make its holder look. Returns the old pending word."""
@@ -82,6 +84,13 @@ cdef int wake_work(pcpu_t *p) except -1 nogil:
     return 0
 
 
+cdef inline void grant(pcpu_t *p, lctx *t) noexcept nogil:
+    """Under p.lock: the slot is t's. Its timeslice begins in own(), when the host runs it: else two that share a slot on a busy host could
+    take it from each other for ever, before either has run."""
+    mk_bare_store64(&p.slice_end, MK_RELAXED, NOT_BEGUN)
+    mk_bare_store64(&p.holder, MK_RELEASE, <uint64_t>t)
+
+
 cdef void enqueue(lctx *t, pcpu_t *p) noexcept nogil:
     """Under p.lock. Tasks queue in front of vCPUs, behind other tasks."""
     cdef lctx **at = &p.head
@@ -124,7 +133,7 @@ cdef int take(lctx *t, pcpu_t *p) except -1 nogil:
     pthread_mutex_lock(&p.lock)
     if not mk_bare_load32(&p.pending, MK_RELAXED) & P_HELD:
         mk_bare_rmw32(&p.pending, MK_OR, MK_ACQ_REL, P_HELD, 0)
-        mk_bare_store64(&p.holder, MK_RELEASE, <uint64_t>t)
+        grant(p, t)
         granted = True
     else:
         mk_bare_store32(&t.run, MK_RELAXED, 0)
@@ -141,13 +150,15 @@ cdef int take(lctx *t, pcpu_t *p) except -1 nogil:
             return 0
         # The first in the queue is the slot's timer: a holder that entered the guest before anybody queued sets none.
         now = os_now()
-        end = mk_bare_load64(&p.slice_end, MK_RELAXED)
         wait = t.l.beat_ns
         pthread_mutex_lock(&p.lock)
         first = p.head is t
+        end = mk_bare_load64(&p.slice_end, MK_RELAXED)  # the present holder's
         pthread_mutex_unlock(&p.lock)
         if first:
-            if now >= end:
+            if end == NOT_BEGUN:
+                wait = min(wait, t.l.slice_ns)
+            elif now >= end:
                 raise_irq(&t.c, t.l, p, P_TICK)
                 wait = t.l.slice_ns
             elif end - now < wait:
@@ -174,7 +185,7 @@ cdef int give(lctx *t) except -1 nogil:
         if p.head is NULL:
             p.tail = NULL
         mk_bare_rmw32(&p.nr_queued, MK_ADD, MK_RELAXED, <uint32_t>-1, 0)
-        mk_bare_store64(&p.holder, MK_RELEASE, <uint64_t>next_one)
+        grant(p, next_one)
         if p.head is NULL or not p.head.front:
             mk_bare_rmw32(&p.pending, MK_AND, MK_ACQ_REL, <uint32_t>~P_TICK, 0)
         pthread_mutex_unlock(&p.lock)
