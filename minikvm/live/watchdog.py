@@ -48,10 +48,11 @@ class Suspicion:
 
 @dataclass(frozen=True)
 class _Moment:
-    """What the watchdog needs of one look: heartbeats, who was running, and (holder, tenures) of each slot."""
+    """What the watchdog needs of one look: heartbeats, who was running, who queued, and (holder, tenures) of each slot."""
 
     beats: dict[int, int]
     running: frozenset[int]
+    queued: frozenset[int]
     over: frozenset[int]
     locked_out: bool
     slots: dict[int, tuple[int | None, int]]
@@ -108,6 +109,7 @@ class Watchdog:
             awaited.update([] if pcpu is None else self.core.awaited_slots(pcpu))
         return _Moment(
             {vital[0]: vital[3] for vital in vitals}, frozenset(vital[0] for vital in vitals if vital[1] in (HOST, IRQ)),
+            frozenset(vital[0] for vital in vitals if vital[1] == RUNQ),
             frozenset(vital[0] for vital in vitals if vital[1] in OVER),
             any(vital[7] is not None and not vital[7][1] for vital in vitals),
             {pcpu: (self.core.slot(pcpu)[1], self.core.tenures(pcpu)) for pcpu in awaited},
@@ -168,8 +170,17 @@ class Watchdog:
             return ran and now.beats[number] - then.beats[number] >= LOOKS
         if case.suspicion.property == "P7":
             pcpu = self.core.pcpu_of(number)
-            return all(self._had_its_turn(p, then, now) for p in ([] if pcpu is None else self.core.awaited_slots(pcpu)))
+            awaited = [] if pcpu is None else self.core.awaited_slots(pcpu)
+            if any(self._was_not_there(p, then, now) for p in awaited):
+                case.moment = None  # its turn is counted from this look on
+                return False
+            return all(self._had_its_turn(p, then, now) for p in awaited)
         return True
+
+    def _was_not_there(self, pcpu: int, then: _Moment, now: _Moment) -> bool:
+        """Had the slot's holder been granted it, and not come out of the queue yet? Coming out is a beat or two, and handles nothing."""
+        holder, tenures = then.slots.get(pcpu, (None, 0))
+        return holder in then.queued and now.slots[pcpu] == (holder, tenures)
 
     def _had_its_turn(self, pcpu: int, then: _Moment, now: _Moment) -> bool:
         """Would an IPI to this slot have been handled since *then*? A thread that was granted the slot but has not run does not count."""

@@ -6,8 +6,8 @@ from minikvm.live.core import WHERE
 from minikvm.live.watchdog import ABORTS_SUSPECT, LOOKS, Watchdog
 
 SUSPECT_NS = 100
-GUEST, ASLEEP, AWAITING, HOST, AT_GATE, LOCK, DONE = (
-    WHERE.index(n) for n in ("guest", "blocked", "awaiting acknowledgements", "host", "awaiting a gate", "lock", "done")
+GUEST, ASLEEP, AWAITING, HOST, AT_GATE, LOCK, QUEUED, DONE = (
+    WHERE.index(n) for n in ("guest", "blocked", "awaiting acknowledgements", "host", "awaiting a gate", "lock", "run queue", "done")
 )
 IN_GUEST, OUTSIDE = 2, 0
 BIT = 1 << 9
@@ -202,6 +202,14 @@ def test_a_holder_that_was_granted_the_slot_but_has_not_run_owes_no_acknowledgem
     look(), look()
     core.holder, core.given_up = 1, 1  # given up once, and granted to a thread whose heart beat in the queue
     assert [look(beats=(2, 2)) for _ in range(4)] == [None] * 4
+
+
+def test_a_holder_that_comes_out_of_the_queue_has_its_turn_counted_from_then_on(core, look, unacknowledged):
+    core.other = QUEUED  # granted the slot, and not run by the host yet
+    look(), look()
+    core.other = GUEST
+    assert look(beats=(2, 2)) is None, "two beats are what coming out of the queue takes"
+    assert look(beats=(2, 2)).property == "P7"
 
 
 def test_two_tenures_without_an_acknowledgement_are_a_deadlock(core, look, unacknowledged):
