@@ -21,10 +21,7 @@ class Housekeeper(Strategy):
         with vm.preempt_disabled() as me:
             mask = vm.kick_mask()
             for idx in targets:
-                vcpu = vm.vcpu(idx)
-                vm.make_request(request, vcpu)
-                if not vm.wake_up(vcpu) and vm.needs_ipi(vcpu, request):
-                    vm.mask_cpu(vcpu, vm.read_cpu(vcpu), me, mask)
+                vm.make_vcpu_request(idx, request, mask, me)
             return vm.kick_many(mask, bool(request & REQUEST_WAIT))
 
     def on_load(self, vm, vcpu):
